@@ -1,0 +1,165 @@
+/*
+ * What the chat routes take and give.
+ */
+#ifndef FYNQ_CHAT_FIELDS_H
+#define FYNQ_CHAT_FIELDS_H
+
+#include "fynq.h"
+
+/* What comes in. */
+
+struct ask_in {
+	struct fynq_uuid chat_id;
+	struct fynq_str content;
+	bool stream;
+};
+
+static const struct fynq_field ask_in[] = {
+	FYNQ_FIELD(
+	    ask_in, chat_id, FYNQ_IN_BODY, "Chat to go on with; without it a new one is opened."),
+	FYNQ_FIELD(ask_in, content, FYNQ_IN_BODY | FYNQ_REQUIRED, "The student's words.", .min = 1,
+	    .max = 32000),
+	FYNQ_FIELD(ask_in, stream, FYNQ_IN_BODY, "Answer as server-sent events."),
+	FYNQ_FIELD_END,
+};
+
+static const char *const message_types[] = { "text", "image", NULL };
+static const char *const senders[] = { "student", "tutor", NULL };
+
+struct history_in {
+	struct fynq_uuid user_id, chat_id;
+	struct fynq_str type, sender, q;
+	struct fynq_time from, to;
+	int64_t limit;
+	struct fynq_cursor cursor;
+};
+
+static const struct fynq_field history_in[] = {
+	FYNQ_FIELD(history_in, user_id, FYNQ_IN_PATH, "Whose messages."),
+	FYNQ_FIELD(history_in, chat_id, FYNQ_IN_QUERY, "Only those of this chat."),
+	FYNQ_FIELD(
+	    history_in, type, FYNQ_IN_QUERY, "Only those of this type.", .values = message_types),
+	FYNQ_FIELD(
+	    history_in, sender, FYNQ_IN_QUERY, "Only those of this side.", .values = senders),
+	FYNQ_FIELD(history_in, q, FYNQ_IN_QUERY, "Only those that hold this text, in any case.",
+	    .min = 1, .max = 200),
+	FYNQ_FIELD(history_in, from, FYNQ_IN_QUERY, "Only those from this time on."),
+	FYNQ_FIELD(history_in, to, FYNQ_IN_QUERY, "Only those before this time."),
+	FYNQ_FIELDS_PAGE(history_in),
+	FYNQ_FIELD_END,
+};
+
+struct list_in {
+	bool archived;
+	struct fynq_str q;
+	int64_t limit;
+	struct fynq_cursor cursor;
+};
+
+static const struct fynq_field list_in[] = {
+	FYNQ_FIELD(
+	    list_in, archived, FYNQ_IN_QUERY, "Those that are put away, instead of the others."),
+	FYNQ_FIELD(list_in, q, FYNQ_IN_QUERY,
+	    "Only those whose title holds this text, in any case.", .min = 1, .max = 200),
+	FYNQ_FIELDS_PAGE(list_in),
+	FYNQ_FIELD_END,
+};
+
+struct new_in {
+	struct fynq_str title;
+};
+
+static const struct fynq_field new_in[] = {
+	FYNQ_FIELD(new_in, title, FYNQ_IN_BODY, "Its title; the first question without one.",
+	    .min = 1, .max = 200, .format = FYNQ_F_LINE),
+	FYNQ_FIELD_END,
+};
+
+struct chat_in {
+	struct fynq_uuid id;
+};
+
+static const struct fynq_field chat_in[] = {
+	FYNQ_FIELD(chat_in, id, FYNQ_IN_PATH, "The chat."),
+	FYNQ_FIELD_END,
+};
+
+struct patch_in {
+	struct fynq_uuid id;
+	struct fynq_str title;
+	bool archived;
+};
+
+static const struct fynq_field patch_in[] = {
+	FYNQ_FIELD(patch_in, id, FYNQ_IN_PATH, "The chat."),
+	FYNQ_FIELD(patch_in, title, FYNQ_IN_BODY, "Its new title.", .min = 1, .max = 200,
+	    .format = FYNQ_F_LINE),
+	FYNQ_FIELD(patch_in, archived, FYNQ_IN_BODY, "Put it away, or take it out again."),
+	FYNQ_FIELD_END,
+};
+
+struct turns_in {
+	struct fynq_uuid id;
+	int64_t limit;
+	struct fynq_cursor cursor;
+};
+
+static const struct fynq_field turns_in[] = {
+	FYNQ_FIELD(turns_in, id, FYNQ_IN_PATH, "The chat."),
+	FYNQ_FIELDS_PAGE(turns_in),
+	FYNQ_FIELD_END,
+};
+
+/* What goes out. */
+
+static const struct fynq_field usage_out[] = {
+	FYNQ_OUT("prompt_tokens", INT, "What was sent."),
+	FYNQ_OUT("reply_tokens", INT, "What came back."),
+	FYNQ_OUT("thought_tokens", INT, "What the model thought."),
+	FYNQ_OUT("total_tokens", INT, "All together."),
+	FYNQ_FIELD_END,
+};
+
+static const struct fynq_field message_out[] = {
+	FYNQ_OUT("id", UUID, "The message."),
+	FYNQ_OUT("chat_id", UUID, "Its chat."),
+	FYNQ_OUT("parent_id", UUID, "The message before it on its branch.", .flags = FYNQ_NULLABLE),
+	FYNQ_OUT("sender", STRING, "Who wrote it.", .values = senders),
+	FYNQ_OUT("type", STRING, "What it is.", .values = message_types),
+	FYNQ_OUT("content", STRING, "Its text.", .max = 1000000),
+	FYNQ_OUT("image_url", STRING, "Where its picture is.", .flags = FYNQ_NULLABLE),
+	FYNQ_OUT("status", STRING,
+	    "pending while it is written; stopped where the client went away.",
+	    .values = (const char *const[]){ "pending", "complete", "stopped", "failed", NULL }),
+	FYNQ_OUT("error", STRING, "The problem's code, where it failed.", .flags = FYNQ_NULLABLE),
+	FYNQ_OUT("model", STRING, "The model that wrote it.", .flags = FYNQ_NULLABLE),
+	FYNQ_OUT("finish_reason", STRING, "Why the model ended.", .flags = FYNQ_NULLABLE),
+	FYNQ_OUT("usage", OBJECT, "What it took.", .flags = FYNQ_NULLABLE, .sub = usage_out),
+	FYNQ_OUT("created_at", TIME, "When it was begun."),
+	FYNQ_FIELD_END,
+};
+
+static const struct fynq_field ask_out[] = {
+	FYNQ_OUT("chat_id", UUID, "The chat."),
+	FYNQ_OUT("message", OBJECT, "The question as it is stored.", .sub = message_out),
+	FYNQ_OUT("reply", OBJECT, "The tutor's reply as it is stored.", .sub = message_out),
+	FYNQ_FIELD_END,
+};
+
+static const struct fynq_field chat_out[] = {
+	FYNQ_OUT("id", UUID, "The chat."),
+	FYNQ_OUT("title", STRING, "Its title.", .flags = FYNQ_NULLABLE),
+	FYNQ_OUT("archived", BOOL, "Put away."),
+	FYNQ_OUT("leaf_id", UUID, "The newest message of its branch.", .flags = FYNQ_NULLABLE),
+	FYNQ_OUT("created_at", TIME, "When it was opened."),
+	FYNQ_OUT("updated_at", TIME, "When it last changed."),
+	FYNQ_FIELD_END,
+};
+
+static const enum fynq_err ask_errors[] = { FYNQ_E_UNDER_AGE, FYNQ_E_NOT_FOUND, FYNQ_E_CHAT_BUSY,
+	FYNQ_E_GEMINI_BLOCKED, FYNQ_E_GEMINI_QUOTA, FYNQ_E_GEMINI_DAY, FYNQ_E_GEMINI_FAILED,
+	FYNQ_E_GEMINI_REFUSED, FYNQ_E_GEMINI_CUT, FYNQ_E_GEMINI_EMPTY, FYNQ_E_BUSY,
+	FYNQ_E_GEMINI_OVERLOADED, FYNQ_E_GEMINI_TIMEOUT, FYNQ_OK };
+static const enum fynq_err patch_errors[] = { FYNQ_E_PRECONDITION_FAILED, FYNQ_OK };
+
+#endif

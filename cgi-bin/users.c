@@ -1,0 +1,136 @@
+/*
+ * The caller's own profile.
+ */
+#include "fynq.h"
+
+enum { BODY_MAX = 16384, PREFERENCES_MAX = 4096 };
+
+struct patch_in {
+	struct fynq_str display_name, locale, grade_level;
+	struct fynq_date birth_date;
+	struct fynq_json preferences;
+};
+static const struct fynq_field patch_in[] = {
+	FYNQ_FIELD(patch_in, display_name, FYNQ_IN_BODY | FYNQ_NULLABLE, "What to call the user.",
+	    .format = FYNQ_F_LINE, .max = 100),
+	FYNQ_FIELD(patch_in, locale, FYNQ_IN_BODY | FYNQ_NULLABLE, "The user's language, as en-GB.",
+	    .format = FYNQ_F_LOCALE),
+	FYNQ_FIELD(patch_in, birth_date, FYNQ_IN_BODY,
+	    "The day of birth; once it is set it can only be repeated."),
+	FYNQ_FIELD(patch_in, grade_level, FYNQ_IN_BODY | FYNQ_NULLABLE, "The class or year.",
+	    .format = FYNQ_F_LINE, .max = 50),
+	FYNQ_FIELD(patch_in, preferences, FYNQ_IN_BODY,
+	    "The frontend's own settings; they replace those that were there.",
+	    .max = PREFERENCES_MAX),
+	FYNQ_FIELD_END
+};
+
+static const struct fynq_field profile_out[] = { FYNQ_OUT("id", UUID, "The account's id."),
+	FYNQ_OUT("email", STRING, "Its address, as the access token has it."),
+	FYNQ_OUT("role", STRING, "student, teacher or admin."),
+	FYNQ_OUT("display_name", STRING, "What to call the user.", .flags = FYNQ_NULLABLE),
+	FYNQ_OUT("locale", STRING, "The user's language.", .flags = FYNQ_NULLABLE),
+	FYNQ_OUT("birth_date", DATE, "The day of birth.", .flags = FYNQ_NULLABLE),
+	FYNQ_OUT("grade_level", STRING, "The class or year.", .flags = FYNQ_NULLABLE),
+	FYNQ_OUT("preferences", OBJECT, "The frontend's own settings."),
+	FYNQ_OUT("created_at", TIME, "When the profile was made."),
+	FYNQ_OUT("updated_at", TIME, "When it was last changed."), FYNQ_FIELD_END };
+
+static const enum fynq_err get_errors[] = { FYNQ_E_NOT_FOUND, FYNQ_OK };
+static const enum fynq_err patch_errors[] = { FYNQ_E_NOT_FOUND, FYNQ_E_CONFLICT,
+	FYNQ_E_PRECONDITION_FAILED, FYNQ_OK };
+
+static fynq_handler get_me, patch_me;
+
+static const struct fynq_route routes[] = {
+	{ FYNQ_GET, "/api/v1/users/me", FYNQ_USER, .status = 200, .out = profile_out,
+	    .errors = get_errors, .handler = get_me, .summary = "The caller's profile." },
+	{ FYNQ_PATCH, "/api/v1/users/me", FYNQ_USER, patch_in, .body_max = BODY_MAX, .status = 200,
+	    .out = profile_out, .errors = patch_errors, .handler = patch_me,
+	    .summary = "Change the caller's profile; null clears a field." },
+	{ 0 }
+};
+
+#define MADE	FYNQ_SQL_TIME("p.created_at")
+#define CHANGED FYNQ_SQL_TIME("p.updated_at")
+#define PROFILE_JSON                                                                       \
+	"json_build_object('id', p.id, 'email', auth.email(), 'role', fynq.app_role(),"    \
+	" 'display_name', p.display_name, 'locale', p.locale, 'birth_date', p.birth_date," \
+	" 'grade_level', p.grade_level, 'preferences', p.preferences,"                     \
+	" 'created_at', " MADE ", 'updated_at', " CHANGED ")"
+
+static const struct fynq_stmt get_profile = { "get_profile", FYNQ_AS_USER, FYNQ_REPEATABLE,
+	"select " PROFILE_JSON ", fynq.etag(p.updated_at)"
+	" from public.profiles p where p.id = auth.uid()" };
+
+/*
+ * $1 is the body, $2 the tag of If-Match. One row for a profile that is there: the new state, or
+ * null where nothing was changed, and what stood in the way.
+ */
+static const struct fynq_stmt patch_profile = { "patch_profile", FYNQ_AS_USER, FYNQ_ONCE,
+	"with given as materialized (select $1::jsonb as g, $2::text as tag"
+	"), changed as ("
+	" update public.profiles p set"
+	"  display_name = case when g ? 'display_name' then g ->> 'display_name'"
+	"   else p.display_name end,"
+	"  locale = case when g ? 'locale' then g ->> 'locale' else p.locale end,"
+	"  birth_date = coalesce((g ->> 'birth_date')::date, p.birth_date),"
+	"  grade_level = case when g ? 'grade_level' then g ->> 'grade_level'"
+	"   else p.grade_level end,"
+	"  preferences = coalesce(g -> 'preferences', p.preferences)"
+	" from given where p.id = auth.uid()"
+	"  and (tag is null or tag = fynq.etag(p.updated_at))"
+	"  and coalesce(p.birth_date = (g ->> 'birth_date')::date, true)"
+	" returning " PROFILE_JSON " as profile, fynq.etag(p.updated_at) as etag"
+	") select changed.profile, changed.etag,"
+	" coalesce(p.birth_date <> (g ->> 'birth_date')::date, false)"
+	"  and (tag is null or tag = fynq.etag(p.updated_at))"
+	" from public.profiles p cross join given left join changed on true"
+	" where p.id = auth.uid()" };
+enum { PROFILE, ETAG, BIRTH_DATE_KEPT };
+
+static enum fynq_err
+get_me(struct fynq_req *rq, const void *in)
+{
+	(void)in;
+	return fynq_db_reply(rq, 200, &get_profile, FYNQ_NO_ARGS);
+}
+
+/*
+ * The statement reads the body itself, for there null and absent differ. A birth date below the
+ * minimum age is taken, once, and keeps the user from the tutor.
+ */
+static enum fynq_err
+patch_me(struct fynq_req *rq, const void *in_)
+{
+	const struct patch_in *in = in_;
+	struct fynq_str body = rq->body.n > 0 ? rq->body : FYNQ_STR("{}");
+	struct fynq_str tag = fynq_req_if_match(rq);
+	struct fynq_rows rows;
+	enum fynq_err e;
+
+	if (in->birth_date.text.p != NULL && fynq_date_age(in->birth_date.text) < 0) {
+		fynq_fault(rq, FYNQ_STR("birth_date"), "too_large", "It must not be ahead.");
+		return FYNQ_E_INVALID;
+	}
+	e = fynq_db_run(rq, &patch_profile, FYNQ_ARGS(body, tag), &rows);
+	/* Numbers such as 1e300 grow when they are stored. */
+	if (e == FYNQ_E_INVALID && in->preferences.text.p != NULL)
+		fynq_fault(rq, FYNQ_STR("preferences"), "too_large", "They take too much room.");
+	FYNQ_TRY(e);
+	if (rows.n == 0)
+		return fynq_fail(rq, FYNQ_E_NOT_FOUND, NULL);
+	if (fynq_str_eq(fynq_rows_str(&rows, 0, BIRTH_DATE_KEPT), FYNQ_STR("t")))
+		return fynq_fail(
+		    rq, FYNQ_E_CONFLICT, "The birth date is set and cannot be changed.");
+	if (fynq_rows_str(&rows, 0, PROFILE).p == NULL)
+		return fynq_fail(rq, FYNQ_E_PRECONDITION_FAILED, NULL);
+	fynq_reply_etag(rq, fynq_rows_str(&rows, 0, ETAG));
+	return fynq_reply_json(rq, 200, fynq_rows_str(&rows, 0, PROFILE));
+}
+
+int
+main(int argc, char **argv)
+{
+	return fynq_serve(argc, argv, "users", routes, NULL);
+}

@@ -1,0 +1,33 @@
+/*
+ * Time: a clock for durations, a clock for dates, and their text form (RFC 3339, UTC).
+ */
+#ifndef FYNQ_BASE_CLOCK_H
+#define FYNQ_BASE_CLOCK_H
+
+#include "str.h"
+
+/* Microseconds since some fixed point; never set back. For durations and deadlines. */
+int64_t fynq_clock_mono_us(void);
+
+/* Microseconds since 1970-01-01T00:00:00Z. For what is stored or shown. */
+int64_t fynq_clock_now_us(void);
+
+/* Bytes that "2026-01-31T12:34:56.789Z" needs, with its NUL. */
+enum { FYNQ_TIME_SIZE = 25 };
+
+/* Write the time (microseconds since 1970, years 1970 to 9999) with milliseconds. */
+void fynq_time_format(int64_t us, char text_r[static FYNQ_TIME_SIZE]);
+
+/*
+ * Read an RFC 3339 time with its offset ("Z" or "+hh:mm"), fractions of a second cut to
+ * microseconds. False where s is not one or names a day that does not exist.
+ */
+bool fynq_time_parse(struct fynq_str s, int64_t *us_r);
+
+/* Read a date as YYYY-MM-DD, from 1900 to 9999. False where there is no such day. */
+bool fynq_date_parse(struct fynq_str s, int *year_r, int *month_r, int *day_r);
+
+/* Whole years from a date that fynq_date_parse() accepts to today in UTC; negative if ahead. */
+int fynq_date_age(struct fynq_str date);
+
+#endif

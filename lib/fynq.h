@@ -1,0 +1,22 @@
+/*
+ * What a responder includes; nothing else of libfynq is public.
+ */
+#ifndef FYNQ_H
+#define FYNQ_H
+
+#include "base/clock.h"
+#include "base/config.h"
+#include "base/err.h"
+#include "base/ids.h"
+#include "base/log.h"
+#include "data/db.h"
+#include "data/paging.h"
+#include "http/fields.h"
+#include "http/request.h"
+#include "http/response.h"
+#include "http/router.h"
+#include "identity/identity.h"
+#include "service/serve.h"
+#include "tutor/tutor.h"
+
+#endif

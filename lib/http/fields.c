@@ -1,0 +1,171 @@
+#include <string.h>
+
+#include <json-c/json_object_iterator.h>
+
+#include "http/fields.h"
+#include "http/json.h"
+#include "http/query.h"
+#include "http/router.h"
+#include "http/text.h"
+#include "http/value.h"
+
+static void
+read_absent(struct fynq_req *rq, const struct fynq_field *f, void *member)
+{
+	if ((f->flags & FYNQ_REQUIRED) != 0)
+		fynq_fault(rq, fynq_str_of(f->name), "missing", "It is missing.");
+	else if (f->type == FYNQ_T_INT)
+		*(int64_t *)member = f->fallback;
+}
+
+static void
+read_path(struct fynq_req *rq, const struct fynq_field *f, void *member)
+{
+	fynq_value_read_text(rq, f, fynq_route_arg(rq, f->name), member);
+}
+
+/* The parameters of the query, each marked once a field has taken it. */
+struct query {
+	struct fynq_param *params;
+	size_t n;
+};
+
+static void
+read_query(struct fynq_req *rq, const struct fynq_field *f, const struct query *query, void *member)
+{
+	struct fynq_str name = fynq_str_of(f->name);
+	struct fynq_param *found = NULL;
+	bool twice = false;
+
+	for (size_t i = 0; i < query->n; i++) {
+		if (!fynq_str_eq(query->params[i].name, name))
+			continue;
+		query->params[i].taken = true;
+		twice = found != NULL;
+		found = &query->params[i];
+	}
+	if (found == NULL)
+		read_absent(rq, f, member);
+	else if (twice)
+		fynq_fault(rq, name, "not_unique", "It is there more than once.");
+	else if (found->malformed)
+		fynq_fault(rq, name, "format", "It must be percent-encoded UTF-8.");
+	else
+		fynq_value_read_text(rq, f, found->value, member);
+}
+
+static void
+read_member(struct fynq_req *rq, const struct fynq_field *f, void *member)
+{
+	struct json_object *value;
+
+	if (!json_object_object_get_ex(rq->json, f->name, &value))
+		read_absent(rq, f, member);
+	else if (value != NULL || (f->flags & FYNQ_NULLABLE) == 0)
+		fynq_value_read_json(rq, f, value, member);
+	else if (f->type == FYNQ_T_INT)
+		*(int64_t *)member = f->fallback;
+}
+
+static void
+fault_unknown(struct fynq_req *rq, struct fynq_str name, const char *what)
+{
+	fynq_fault(rq, fynq_text_shown(rq->arena, name), "unknown", "There is no such %s.", what);
+}
+
+static void
+check_query(struct fynq_req *rq, const struct query *query)
+{
+	for (size_t i = 0; i < query->n; i++)
+		if (!query->params[i].taken)
+			fault_unknown(rq, query->params[i].name, "parameter");
+}
+
+static bool
+in_table(const struct fynq_field *table, unsigned int where, const char *name)
+{
+	for (const struct fynq_field *f = table; f != NULL && f->name != NULL; f++)
+		if ((f->flags & where) != 0 && (name == NULL || strcmp(f->name, name) == 0))
+			return true;
+	return false;
+}
+
+static void
+check_members(struct fynq_req *rq, const struct fynq_field *table)
+{
+	struct json_object_iterator at = json_object_iter_begin(rq->json);
+	struct json_object_iterator end = json_object_iter_end(rq->json);
+
+	for (; !json_object_iter_equal(&at, &end); json_object_iter_next(&at)) {
+		const char *name = json_object_iter_peek_name(&at);
+
+		if (!in_table(table, FYNQ_IN_BODY, name))
+			fault_unknown(rq, fynq_str_of(name), "member");
+	}
+}
+
+/* application/json, with no other parameter than charset=utf-8 (RFC 9110 section 8.3.1). */
+static bool
+is_json_type(struct fynq_str type)
+{
+	struct fynq_str part, name, value;
+
+	fynq_str_cut(type, ';', &part, &type);
+	if (!fynq_str_ieq(fynq_str_trim(part), FYNQ_STR("application/json")))
+		return false;
+	while (type.p != NULL) {
+		fynq_str_cut(type, ';', &part, &type);
+		part = fynq_str_trim(part);
+		if (part.n == 0)
+			continue;
+		fynq_str_cut(part, '=', &name, &value);
+		if (!fynq_str_ieq(name, FYNQ_STR("charset")) ||
+		    (!fynq_str_ieq(value, FYNQ_STR("utf-8")) &&
+			!fynq_str_ieq(value, FYNQ_STR("\"utf-8\""))))
+			return false;
+	}
+	return true;
+}
+
+/* Parse the body, where there are fields in it. */
+static enum fynq_err
+parse_body(struct fynq_req *rq)
+{
+	struct fynq_str why, text = rq->body.n > 0 ? rq->body : FYNQ_STR("{}");
+
+	if (rq->body.n > 0 && !is_json_type(rq->content_type))
+		return fynq_fail(rq, FYNQ_E_MEDIA_TYPE, "The body must be application/json.");
+	if (!fynq_json_parse(rq->arena, text, &rq->json, &why))
+		return fynq_fail(rq, FYNQ_E_BAD_JSON, "%.*s", FYNQ_STR_ARG(why));
+	return FYNQ_OK;
+}
+
+enum fynq_err
+fynq_fields_read(struct fynq_req *rq, const struct fynq_field *table, const void **in_r)
+{
+	bool body = in_table(table, FYNQ_IN_BODY, NULL);
+	struct query query;
+	char *in = NULL;
+
+	if (body)
+		FYNQ_TRY(parse_body(rq));
+	query.params = fynq_query_parse(rq->arena, rq->query, &query.n);
+	if (table != NULL && table->name != NULL)
+		in = fynq_arena_alloc(rq->arena, table->size);
+	for (const struct fynq_field *f = table; f != NULL && f->name != NULL; f++)
+		if ((f->flags & FYNQ_IN_PATH) != 0)
+			read_path(rq, f, in + f->offset);
+	for (const struct fynq_field *f = table; f != NULL && f->name != NULL; f++)
+		if ((f->flags & FYNQ_IN_QUERY) != 0)
+			read_query(rq, f, &query, in + f->offset);
+	for (const struct fynq_field *f = table; f != NULL && f->name != NULL; f++)
+		if ((f->flags & FYNQ_IN_BODY) != 0)
+			read_member(rq, f, in + f->offset);
+	check_query(rq, &query);
+	if (body)
+		check_members(rq, table);
+	else if (rq->body.n > 0 || rq->content_length > 0)
+		fynq_fault(rq, FYNQ_STR("body"), "unknown", "This request takes no body.");
+	*in_r = in;
+	return rq->problem.n_faults == 0 ? FYNQ_OK : FYNQ_E_INVALID;
+}

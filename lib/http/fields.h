@@ -1,0 +1,148 @@
+/*
+ * Fields: tables that turn a request's path, query and body into a struct, or say all that is
+ * wrong with them at once.
+ *
+ *	struct chat_in {
+ *		struct fynq_uuid id;
+ *		struct fynq_str title;
+ *		bool archived;
+ *	};
+ *	static const struct fynq_field chat_in[] = {
+ *		FYNQ_FIELD(chat_in, id, FYNQ_IN_PATH, "The chat."),
+ *		FYNQ_FIELD(chat_in, title, FYNQ_IN_BODY, "Its title.", .max = 200),
+ *		FYNQ_FIELD(chat_in, archived, FYNQ_IN_BODY, "Put away."),
+ *		FYNQ_FIELD_END
+ *	};
+ *
+ * The member's C type decides the field's type. A member that was not sent stays zero: an absent
+ * string, an absent id, false, 0, or what .fallback says. Texts come as they were sent, except that
+ * ids are in lower case and objects are written compactly. Every fault names the field as a client
+ * knows it ("title", "preferences") and has one of these codes: missing, unknown, type, too_short,
+ * too_long, too_small, too_large, format, value, not_unique.
+ */
+#ifndef FYNQ_HTTP_FIELDS_H
+#define FYNQ_HTTP_FIELDS_H
+
+#include <stddef.h>
+
+#include "http/request.h"
+
+/* Types of members beside fynq_str, fynq_uuid, bool and int64_t. */
+struct fynq_time {
+	struct fynq_str text; /* RFC 3339, checked; PostgreSQL's timestamptz takes it */
+};
+struct fynq_date {
+	struct fynq_str text; /* YYYY-MM-DD, checked */
+};
+struct fynq_json {
+	struct fynq_str text; /* a JSON object, as text */
+};
+struct fynq_cursor {
+	struct fynq_str text; /* base64url, at most 512 bytes; data/paging.h knows more */
+};
+
+enum fynq_type {
+	FYNQ_T_STRING,
+	FYNQ_T_UUID,
+	FYNQ_T_BOOL,
+	FYNQ_T_INT,
+	FYNQ_T_TIME,
+	FYNQ_T_DATE,
+	FYNQ_T_OBJECT, /* as input: free members, bounded by .max bytes; as output: sub, or free */
+	FYNQ_T_CURSOR,
+	FYNQ_T_ARRAY /* output only, of sub */
+};
+
+/* Of strings; none lets a control character pass, but FYNQ_F_ANY takes tabs and line ends. */
+enum fynq_format {
+	FYNQ_F_ANY,
+	FYNQ_F_EMAIL,  /* an address, in ASCII; see http/text.h */
+	FYNQ_F_LOCALE, /* a language tag, such as en or pt-BR; see http/text.h */
+	FYNQ_F_LINE    /* one line of text, without tabs */
+};
+
+enum {
+	FYNQ_IN_PATH = 1,   /* a {name} of the route's path */
+	FYNQ_IN_QUERY = 2,  /* ?name=value */
+	FYNQ_IN_BODY = 4,   /* a member of the JSON body */
+	FYNQ_REQUIRED = 8,  /* query and body; a path field always is */
+	FYNQ_NULLABLE = 16, /* JSON null is allowed, and counts as absent in the struct */
+	FYNQ_SECRET = 32,   /* never in a log; writeOnly in the OpenAPI document */
+	FYNQ_OPTIONAL = 64  /* a reply may leave it out */
+};
+
+struct fynq_field {
+	const char *name;    /* NULL ends the table */
+	size_t offset, size; /* of the member in its struct; of the whole struct */
+	enum fynq_type type;
+	unsigned int flags;
+	const char *doc;
+	int64_t min, max; /* see fynq_field_bounds() */
+	enum fynq_format format;
+	const char *const *values;    /* STRING: the only ones allowed; ends in NULL */
+	int64_t fallback;	      /* INT: when absent */
+	bool blank;		      /* STRING: "" and white space alone are allowed */
+	const struct fynq_field *sub; /* output: members of an object or of an array's items */
+};
+
+/* The table's row for member of struct s; flags and bounds as .max = 200 follow the sentence. */
+#define FYNQ_FIELD(s, member, where, sentence, ...)                                              \
+	{                                                                                        \
+		.name = #member, .offset = offsetof(struct s, member), .size = sizeof(struct s), \
+		.type = _Generic(((struct s *)0)->member, struct fynq_str                        \
+				 : FYNQ_T_STRING, struct fynq_uuid                               \
+				 : FYNQ_T_UUID, bool                                             \
+				 : FYNQ_T_BOOL, int64_t                                          \
+				 : FYNQ_T_INT, struct fynq_time                                  \
+				 : FYNQ_T_TIME, struct fynq_date                                 \
+				 : FYNQ_T_DATE, struct fynq_json                                 \
+				 : FYNQ_T_OBJECT, struct fynq_cursor                             \
+				 : FYNQ_T_CURSOR),                                               \
+		.flags = (where), .doc = (sentence), ##__VA_ARGS__                               \
+	}
+
+/*
+ * A member of a reply, for the OpenAPI document: FYNQ_OUT("id", UUID, "The chat's id."). Every
+ * reply has it unless .flags say FYNQ_OPTIONAL; it is null only where they say FYNQ_NULLABLE.
+ */
+#define FYNQ_OUT(member, kind, sentence, ...)                                             \
+	{                                                                                 \
+		.name = (member), .type = FYNQ_T_##kind, .doc = (sentence), ##__VA_ARGS__ \
+	}
+
+#define FYNQ_FIELD_END       \
+	{                    \
+		.name = NULL \
+	}
+
+/* The two rows of every list: the struct has int64_t limit and struct fynq_cursor cursor. */
+#define FYNQ_FIELDS_PAGE(s)                                                                     \
+	FYNQ_FIELD(                                                                             \
+	    s, limit, FYNQ_IN_QUERY, "Items in a page.", .min = 1, .max = 100, .fallback = 20), \
+	    FYNQ_FIELD(                                                                         \
+		s, cursor, FYNQ_IN_QUERY, "Where the page begins: next_cursor of the last.")
+
+/*
+ * The bounds in force: code points of a STRING, the value of an INT, bytes of an OBJECT's compact
+ * text. A row without them means 1 to 1000 code points (254 of an email address, 35 of a locale; an
+ * empty string needs .blank), integers that a double holds (RFC 7493), and 8192 bytes.
+ */
+void fynq_field_bounds(const struct fynq_field *f, int64_t *min_r, int64_t *max_r);
+
+/*
+ * Read the fields of rq->path_args, rq->query and rq->body into a struct in the arena; NULL for a
+ * table that is NULL or empty. A query is read as forms are: "+" is a space.
+ *
+ * Where the table has body fields the body must be a JSON object sent as application/json
+ * (MEDIA_TYPE) and sound as http/json.h has it: well-formed, UTF-8, at most 16 levels deep, with no
+ * name twice and no \u0000 (BAD_JSON); rq->json is then its tree. An empty body, of whatever type,
+ * is read as {}: what is required of it is missing.
+ *
+ * Faults are a field that is not as the table says, a body where the table has none, any member or
+ * query parameter that the table does not name, and a query parameter that comes twice. INVALID,
+ * with every fault recorded in the order of path, query, body and the unnamed, where there is one.
+ */
+enum fynq_err fynq_fields_read(
+    struct fynq_req *rq, const struct fynq_field *table, const void **in_r) FYNQ_MUST_CHECK;
+
+#endif

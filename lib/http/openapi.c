@@ -1,0 +1,345 @@
+#include <ctype.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "http/openapi.h"
+#include "http/schema.h"
+
+static void
+parameters(struct fynq_doc *d, const struct fynq_field *table)
+{
+	if (!fynq_schema_has(table, FYNQ_IN_PATH | FYNQ_IN_QUERY))
+		return;
+	fynq_doc_open(d, "parameters", '[');
+	for (const struct fynq_field *f = table; f->name != NULL; f++) {
+		bool path = fynq_schema_picks(f, FYNQ_IN_PATH);
+
+		if (!fynq_schema_picks(f, FYNQ_IN_PATH | FYNQ_IN_QUERY))
+			continue;
+		fynq_doc_open(d, NULL, '{');
+		fynq_doc_text(d, "name", fynq_str_of(f->name));
+		fynq_doc_text(d, "in", fynq_str_of(path ? "path" : "query"));
+		fynq_doc_text(d, "description", fynq_str_of(f->doc));
+		fynq_doc_bool(d, "required", path || (f->flags & FYNQ_REQUIRED) != 0);
+		fynq_doc_open(d, "schema", '{');
+		fynq_schema_value(d, f);
+		fynq_doc_close(d, '}');
+		fynq_doc_close(d, '}');
+	}
+	fynq_doc_close(d, ']');
+}
+
+static void
+open_content(struct fynq_doc *d, const char *media_type)
+{
+	fynq_doc_open(d, media_type, '{');
+	fynq_doc_open(d, "schema", '{');
+}
+
+static void
+close_content(struct fynq_doc *d)
+{
+	fynq_doc_close(d, '}');
+	fynq_doc_close(d, '}');
+}
+
+static void
+request_body(struct fynq_doc *d, const struct fynq_field *table)
+{
+	bool required = false;
+
+	if (!fynq_schema_has(table, FYNQ_IN_BODY))
+		return;
+	for (const struct fynq_field *f = table; f->name != NULL; f++)
+		required |= fynq_schema_picks(f, FYNQ_IN_BODY) && (f->flags & FYNQ_REQUIRED) != 0;
+	fynq_doc_open(d, "requestBody", '{');
+	fynq_doc_bool(d, "required", required);
+	fynq_doc_open(d, "content", '{');
+	open_content(d, "application/json");
+	fynq_doc_text(d, "type", FYNQ_STR("object"));
+	fynq_schema_object(d, table, FYNQ_IN_BODY);
+	close_content(d);
+	fynq_doc_close(d, '}');
+	fynq_doc_close(d, '}');
+}
+
+/* get_chats_id_messages for GET /api/v1/chats/{id}/messages. */
+static void
+operation_id(const char *method, const char *path, char *id_r, size_t size)
+{
+	struct fynq_str prefix = FYNQ_STR("/api/v1/");
+	bool gap = true;
+	size_t n;
+
+	if (fynq_str_starts(fynq_str_of(path), prefix))
+		path += prefix.n;
+	n = (size_t)snprintf(id_r, size, "%s", method);
+	for (; *path != 0 && n + 2 < size; path++) {
+		if (!isalnum((unsigned char)*path)) {
+			gap = true;
+			continue;
+		}
+		if (gap)
+			id_r[n++] = '_';
+		id_r[n++] = *path;
+		gap = false;
+	}
+	id_r[n] = 0;
+}
+
+static void
+open_response(struct fynq_doc *d, int status, struct fynq_str description)
+{
+	char name[12];
+
+	snprintf(name, sizeof(name), "%d", status);
+	fynq_doc_open(d, name, '{');
+	fynq_doc_text(d, "description", description);
+}
+
+/* What paging.h makes of a list's items. */
+static void
+page(struct fynq_doc *d, const struct fynq_field *items)
+{
+	const struct fynq_field of_page[] = {
+		FYNQ_OUT("items", ARRAY, "The page's items.", .sub = items),
+		FYNQ_OUT("next_cursor", STRING, "The cursor of the next page; null on the last.",
+		    .flags = FYNQ_NULLABLE),
+		FYNQ_FIELD_END,
+	};
+
+	fynq_schema_object(d, of_page, 0);
+}
+
+static void
+success(struct fynq_doc *d, const struct fynq_route *route)
+{
+	open_response(d, route->status, FYNQ_STR("Success."));
+	if (route->out != NULL || route->streams)
+		fynq_doc_open(d, "content", '{');
+	if (route->out != NULL) {
+		open_content(d, "application/json");
+		fynq_doc_text(d, "type", FYNQ_STR("object"));
+		if (route->paged)
+			page(d, route->out);
+		else
+			fynq_schema_object(d, route->out, 0);
+		close_content(d);
+	}
+	if (route->streams) {
+		open_content(d, "text/event-stream");
+		fynq_doc_text(d, "type", FYNQ_STR("string"));
+		close_content(d);
+	}
+	if (route->out != NULL || route->streams)
+		fynq_doc_close(d, '}');
+	fynq_doc_close(d, '}');
+}
+
+/* Mark the errors that can come of a route. */
+static void
+find_errors(const struct fynq_route *route, bool errors[FYNQ_E_COUNT])
+{
+	enum { ALWAYS, BODY, PATH, TOKEN, WHENS };
+	static const struct {
+		enum fynq_err e;
+		int when;
+	} implied[] = {
+		{ FYNQ_E_BAD_REQUEST, ALWAYS },
+		{ FYNQ_E_BAD_JSON, BODY },
+		{ FYNQ_E_UNAUTHORIZED, TOKEN },
+		{ FYNQ_E_TOKEN_EXPIRED, TOKEN },
+		{ FYNQ_E_FORBIDDEN, TOKEN },
+		{ FYNQ_E_NOT_FOUND, PATH },
+		{ FYNQ_E_TOO_LARGE, BODY },
+		{ FYNQ_E_MEDIA_TYPE, BODY },
+		{ FYNQ_E_INVALID, ALWAYS },
+		{ FYNQ_E_INTERNAL, ALWAYS },
+		{ FYNQ_E_DB_UNAVAILABLE, ALWAYS },
+		{ FYNQ_E_DB_TIMEOUT, ALWAYS },
+		{ FYNQ_E_BUSY, ALWAYS },
+		{ FYNQ_E_RESTARTING, ALWAYS },
+	};
+	const bool applies[WHENS] = {
+		[ALWAYS] = true,
+		[BODY] = fynq_schema_has(route->in, FYNQ_IN_BODY),
+		[PATH] = fynq_schema_has(route->in, FYNQ_IN_PATH),
+		[TOKEN] = route->who > FYNQ_ANYONE,
+	};
+
+	for (size_t i = 0; i < sizeof(implied) / sizeof(implied[0]); i++)
+		errors[implied[i].e] = applies[implied[i].when];
+	for (const enum fynq_err *e = route->errors; e != NULL && *e != FYNQ_OK; e++)
+		errors[*e] = true;
+}
+
+/* The response of one status, with all the route's errors that have it. */
+static void
+failure(struct fynq_doc *d, const bool errors[FYNQ_E_COUNT], int status)
+{
+	struct fynq_buf words = FYNQ_BUF_INIT(4096);
+
+	for (int e = 1; e < FYNQ_E_COUNT; e++) {
+		const struct fynq_err_info *info = fynq_err_info((enum fynq_err)e);
+
+		if (errors[e] && info->status == status)
+			fynq_buf_printf(
+			    &words, "%s%s (%s).", words.n > 0 ? " " : "", info->title, info->code);
+	}
+	open_response(d, status, fynq_buf_str(&words));
+	fynq_doc_open(d, "content", '{');
+	open_content(d, "application/problem+json");
+	fynq_doc_text(d, "$ref", FYNQ_STR("#/components/schemas/Problem"));
+	close_content(d);
+	fynq_doc_close(d, '}');
+	fynq_doc_close(d, '}');
+	fynq_buf_release(&words);
+}
+
+static void
+failures(struct fynq_doc *d, const struct fynq_route *route)
+{
+	bool errors[FYNQ_E_COUNT] = { false };
+	int status, last = 0;
+
+	find_errors(route, errors);
+	for (int e = 1; e < FYNQ_E_COUNT; e++) {
+		status = fynq_err_info((enum fynq_err)e)->status;
+		/* errors.def goes by status. */
+		if (errors[e] && status != last) {
+			failure(d, errors, status);
+			last = status;
+		}
+	}
+}
+
+static void
+security(struct fynq_doc *d, enum fynq_who who)
+{
+	fynq_doc_open(d, "security", '[');
+	if (who > FYNQ_ANYONE) {
+		fynq_doc_open(d, NULL, '{');
+		fynq_doc_open(d, "bearerAuth", '[');
+		if (who > FYNQ_USER)
+			fynq_doc_text(d, NULL, fynq_str_of(fynq_who_name(who)));
+		fynq_doc_close(d, ']');
+		fynq_doc_close(d, '}');
+	}
+	fynq_doc_close(d, ']');
+}
+
+static void
+operation(struct fynq_doc *d, const struct fynq_route *route)
+{
+	char method[8] = "", id[128];
+
+	for (size_t i = 0; i < sizeof(method) - 1 && fynq_method_name(route->method)[i] != 0; i++)
+		method[i] = (char)tolower((unsigned char)fynq_method_name(route->method)[i]);
+	operation_id(method, route->path, id, sizeof(id));
+	fynq_doc_open(d, method, '{');
+	fynq_doc_text(d, "operationId", fynq_str_of(id));
+	fynq_doc_text(d, "summary", fynq_str_of(route->summary));
+	security(d, route->who);
+	parameters(d, route->in);
+	request_body(d, route->in);
+	fynq_doc_open(d, "responses", '{');
+	success(d, route);
+	failures(d, route);
+	fynq_doc_close(d, '}');
+	fynq_doc_close(d, '}');
+}
+
+/* The operations of all rows that have the path of the first. */
+static void
+path_item(struct fynq_doc *d, const struct fynq_route *first)
+{
+	fynq_doc_open(d, first->path, '{');
+	for (const struct fynq_route *route = first; route->path != NULL; route++)
+		if (strcmp(route->path, first->path) == 0)
+			operation(d, route);
+	fynq_doc_close(d, '}');
+}
+
+static void
+paths(struct fynq_doc *d, const struct fynq_route *routes)
+{
+	const struct fynq_route *earlier;
+
+	fynq_doc_open(d, "paths", '{');
+	for (const struct fynq_route *route = routes; route->path != NULL; route++) {
+		for (earlier = routes; strcmp(earlier->path, route->path) != 0; earlier++)
+			;
+		if (earlier == route)
+			path_item(d, route);
+	}
+	fynq_doc_close(d, '}');
+}
+
+static void
+components(struct fynq_doc *d)
+{
+	static const char *const codes[] = {
+#define FYNQ_ERROR(name, code, status, title) code,
+#include "base/errors.def"
+#undef FYNQ_ERROR
+		NULL
+	};
+	static const struct fynq_field fault[] = {
+		FYNQ_OUT("field", STRING, "The member or parameter."),
+		FYNQ_OUT("code", STRING, "What is wrong with it, for programs."),
+		FYNQ_OUT("message", STRING, "What is wrong with it, for people."),
+		FYNQ_FIELD_END,
+	};
+	static const struct fynq_field problem[] = {
+		FYNQ_OUT("type", STRING, "urn:fynq:problem: and the code."),
+		FYNQ_OUT("title", STRING, "What the code means."),
+		FYNQ_OUT("status", INT, "The HTTP status."),
+		FYNQ_OUT("detail", STRING, "What went wrong here.", .flags = FYNQ_OPTIONAL),
+		FYNQ_OUT("instance", STRING, "The request's id."),
+		FYNQ_OUT("code", STRING, "The error, for programs.", .values = codes),
+		FYNQ_OUT(
+		    "errors", ARRAY, "The fields at fault.", .flags = FYNQ_OPTIONAL, .sub = fault),
+		FYNQ_FIELD_END,
+	};
+
+	fynq_doc_open(d, "components", '{');
+	fynq_doc_open(d, "schemas", '{');
+	fynq_doc_open(d, "Problem", '{');
+	fynq_doc_text(d, "description", FYNQ_STR("Why a request failed (RFC 9457)."));
+	fynq_doc_text(d, "type", FYNQ_STR("object"));
+	fynq_schema_object(d, problem, 0);
+	fynq_doc_close(d, '}');
+	fynq_doc_close(d, '}');
+	fynq_doc_open(d, "securitySchemes", '{');
+	fynq_doc_open(d, "bearerAuth", '{');
+	fynq_doc_text(d, "type", FYNQ_STR("http"));
+	fynq_doc_text(d, "scheme", FYNQ_STR("bearer"));
+	fynq_doc_text(d, "bearerFormat", FYNQ_STR("JWT"));
+	fynq_doc_close(d, '}');
+	fynq_doc_close(d, '}');
+	fynq_doc_close(d, '}');
+}
+
+void
+fynq_openapi(struct fynq_buf *out, const char *name, const struct fynq_route *routes)
+{
+	struct fynq_doc d = { .out = out };
+	char title[64];
+
+	snprintf(title, sizeof(title), "fynq: %s", name);
+	fynq_doc_open(&d, NULL, '{');
+	fynq_doc_text(&d, "openapi", FYNQ_STR("3.1.0"));
+	fynq_doc_open(&d, "info", '{');
+	fynq_doc_text(&d, "title", fynq_str_of(title));
+	fynq_doc_text(&d, "version", FYNQ_STR(FYNQ_VERSION));
+	fynq_doc_close(&d, '}');
+	fynq_doc_open(&d, "servers", '[');
+	fynq_doc_open(&d, NULL, '{');
+	fynq_doc_text(&d, "url", FYNQ_STR("/"));
+	fynq_doc_close(&d, '}');
+	fynq_doc_close(&d, ']');
+	paths(&d, routes);
+	components(&d);
+	fynq_doc_close(&d, '}');
+	fynq_buf_add_char(out, '\n');
+}

@@ -1,0 +1,25 @@
+/*
+ * Fields as JSON Schema (the dialect of OpenAPI 3.1).
+ */
+#ifndef FYNQ_HTTP_SCHEMA_H
+#define FYNQ_HTTP_SCHEMA_H
+
+#include "http/document.h"
+#include "http/fields.h"
+
+/*
+ * `where` picks rows of a table: those of FYNQ_IN_PATH, FYNQ_IN_QUERY and FYNQ_IN_BODY that it
+ * names; 0 for a table of a reply, whose rows name none.
+ */
+bool fynq_schema_picks(const struct fynq_field *f, unsigned int where);
+
+/* Whether there is such a row; not in a table that is NULL. */
+bool fynq_schema_has(const struct fynq_field *table, unsigned int where);
+
+/* Write the keywords of the field's own schema into the object that is open. */
+void fynq_schema_value(struct fynq_doc *d, const struct fynq_field *f);
+
+/* Write those of an object that has these rows for members; all but its type. */
+void fynq_schema_object(struct fynq_doc *d, const struct fynq_field *table, unsigned int where);
+
+#endif

@@ -1,0 +1,244 @@
+#include <string.h>
+
+#include "base/clock.h"
+#include "http/text.h"
+#include "http/value.h"
+
+/* The integers that every JSON reader holds exactly (RFC 7493 section 2.2). */
+#define INT_MOST INT64_C(9007199254740991)
+
+enum { STRING_MAX = 1000, EMAIL_MAX = 254, LOCALE_MAX = 35, OBJECT_MAX = 8192, CURSOR_MAX = 512 };
+
+static const struct {
+	enum json_type json;
+	const char *noun;
+} types[] = {
+	[FYNQ_T_STRING] = { json_type_string, "a string" },
+	[FYNQ_T_UUID] = { json_type_string, "a UUID" },
+	[FYNQ_T_BOOL] = { json_type_boolean, "true or false" },
+	[FYNQ_T_INT] = { json_type_int, "a whole number" },
+	[FYNQ_T_TIME] = { json_type_string, "a time, such as 2026-01-31T12:34:56Z" },
+	[FYNQ_T_DATE] = { json_type_string, "a date, such as 2026-01-31" },
+	[FYNQ_T_OBJECT] = { json_type_object, "an object" },
+	[FYNQ_T_CURSOR] = { json_type_string, "a cursor that came with a page" },
+	[FYNQ_T_ARRAY] = { json_type_array, "an array" },
+};
+
+void
+fynq_field_bounds(const struct fynq_field *f, int64_t *min_r, int64_t *max_r)
+{
+	static const int64_t string_max[] = {
+		[FYNQ_F_ANY] = STRING_MAX,
+		[FYNQ_F_EMAIL] = EMAIL_MAX,
+		[FYNQ_F_LOCALE] = LOCALE_MAX,
+		[FYNQ_F_LINE] = STRING_MAX,
+	};
+
+	*min_r = f->min;
+	*max_r = f->max;
+	if (f->type == FYNQ_T_STRING) {
+		*min_r = f->min > 0 || f->blank ? f->min : 1;
+		*max_r = f->max > 0 ? f->max : string_max[f->format];
+	} else if (f->type == FYNQ_T_OBJECT) {
+		*max_r = f->max > 0 ? f->max : OBJECT_MAX;
+	} else if (f->type == FYNQ_T_CURSOR) {
+		*min_r = 1;
+		*max_r = CURSOR_MAX;
+	} else if (f->min == 0 && f->max == 0) {
+		*min_r = -INT_MOST;
+		*max_r = INT_MOST;
+	}
+}
+
+static void
+fault_type(struct fynq_req *rq, const struct fynq_field *f, const char *code)
+{
+	fynq_fault(rq, fynq_str_of(f->name), code, "It must be %s.", types[f->type].noun);
+}
+
+static bool
+is_one_of(struct fynq_str text, const char *const *values)
+{
+	for (; *values != NULL; values++)
+		if (fynq_str_eq(text, fynq_str_of(*values)))
+			return true;
+	return false;
+}
+
+static void
+fault_value(struct fynq_req *rq, const struct fynq_field *f)
+{
+	struct fynq_str all = fynq_str_of(f->values[0]);
+
+	for (size_t i = 1; f->values[i] != NULL; i++)
+		all = fynq_arena_printf(rq->arena, "%.*s, %s", FYNQ_STR_ARG(all), f->values[i]);
+	fynq_fault(
+	    rq, fynq_str_of(f->name), "value", "It must be one of: %.*s.", FYNQ_STR_ARG(all));
+}
+
+/* What is wrong with the form of a string; NULL where nothing is. */
+static const char *
+bad_form(const struct fynq_field *f, struct fynq_str text)
+{
+	if (fynq_text_has_control(text))
+		return "It must not contain control characters.";
+	switch (f->format) {
+	case FYNQ_F_ANY:
+		return NULL;
+	case FYNQ_F_EMAIL:
+		return fynq_text_is_email(text) ? NULL : "It must be an email address.";
+	case FYNQ_F_LOCALE:
+		return fynq_text_is_locale(text) ? NULL : "It must be a language tag, as en-GB.";
+	case FYNQ_F_LINE:
+		return fynq_text_is_line(text) ? NULL : "It must be a single line.";
+	}
+	return NULL;
+}
+
+static void
+read_string(struct fynq_req *rq, const struct fynq_field *f, struct fynq_str text, void *member)
+{
+	int64_t chars = (int64_t)fynq_str_chars(text), min, max;
+	struct fynq_str name = fynq_str_of(f->name);
+	const char *message;
+
+	fynq_field_bounds(f, &min, &max);
+	*(struct fynq_str *)member = text;
+	if (f->values != NULL) {
+		if (!is_one_of(text, f->values))
+			fault_value(rq, f);
+	} else if (!f->blank && fynq_text_is_blank(text)) {
+		fynq_fault(rq, name, "too_short", "It must not be blank.");
+	} else if (chars < min) {
+		fynq_fault(rq, name, "too_short", "It must have at least %lld characters.",
+		    (long long)min);
+	} else if (chars > max) {
+		fynq_fault(
+		    rq, name, "too_long", "It must have at most %lld characters.", (long long)max);
+	} else if ((message = bad_form(f, text)) != NULL) {
+		fynq_fault(rq, name, "format", "%s", message);
+	}
+}
+
+static void
+read_int(struct fynq_req *rq, const struct fynq_field *f, int64_t value, void *member)
+{
+	struct fynq_str name = fynq_str_of(f->name);
+	int64_t min, max;
+
+	fynq_field_bounds(f, &min, &max);
+	if (value < min)
+		fynq_fault(rq, name, "too_small", "It must be at least %lld.", (long long)min);
+	else if (value > max)
+		fynq_fault(rq, name, "too_large", "It must be at most %lld.", (long long)max);
+	*(int64_t *)member = value;
+}
+
+/* RFC 3339, but only what PostgreSQL's timestamptz takes: its offsets end at 15:59. */
+static bool
+is_time(struct fynq_str s)
+{
+	int64_t us;
+
+	if (s.n > 40 || !fynq_time_parse(s, &us))
+		return false;
+	return s.p[s.n - 1] == 'Z' || s.p[s.n - 1] == 'z' || memcmp(s.p + s.n - 5, "16", 2) < 0;
+}
+
+static bool
+is_cursor(struct fynq_str s)
+{
+	static const char set[] =
+	    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+
+	for (size_t i = 0; i < s.n; i++)
+		if (memchr(set, s.p[i], sizeof(set) - 1) == NULL)
+			return false;
+	return s.n >= 1 && s.n <= CURSOR_MAX;
+}
+
+void
+fynq_value_read_text(
+    struct fynq_req *rq, const struct fynq_field *f, struct fynq_str text, void *member)
+{
+	const char *fault = NULL;
+	int64_t number;
+	int y, m, d;
+
+	switch (f->type) {
+	case FYNQ_T_STRING:
+		read_string(rq, f, text, member);
+		break;
+	case FYNQ_T_INT:
+		if (fynq_str_int(text, &number))
+			read_int(rq, f, number, member);
+		else
+			fault = "type";
+		break;
+	case FYNQ_T_BOOL:
+		*(bool *)member = fynq_str_eq(text, FYNQ_STR("true"));
+		if (!*(bool *)member && !fynq_str_eq(text, FYNQ_STR("false")))
+			fault = "type";
+		break;
+	case FYNQ_T_UUID:
+		if (!fynq_uuid_parse(text, member))
+			fault = "format";
+		break;
+	case FYNQ_T_TIME:
+		((struct fynq_time *)member)->text = text;
+		if (!is_time(text))
+			fault = "format";
+		break;
+	case FYNQ_T_DATE:
+		((struct fynq_date *)member)->text = text;
+		if (!fynq_date_parse(text, &y, &m, &d))
+			fault = "format";
+		break;
+	case FYNQ_T_CURSOR:
+		((struct fynq_cursor *)member)->text = text;
+		if (!is_cursor(text))
+			fault = "format";
+		break;
+	case FYNQ_T_OBJECT:
+	case FYNQ_T_ARRAY:
+		fault = "type";
+		break;
+	}
+	if (fault != NULL)
+		fault_type(rq, f, fault);
+}
+
+static void
+read_object(
+    struct fynq_req *rq, const struct fynq_field *f, struct json_object *value, void *member)
+{
+	struct fynq_str text;
+	int64_t min, max;
+
+	fynq_field_bounds(f, &min, &max);
+	text.p = json_object_to_json_string_length(
+	    value, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE, &text.n);
+	((struct fynq_json *)member)->text = fynq_arena_copy(rq->arena, text);
+	if ((int64_t)text.n > max)
+		fynq_fault(rq, fynq_str_of(f->name), "too_large",
+		    "It must have at most %lld bytes as JSON.", (long long)max);
+}
+
+void
+fynq_value_read_json(
+    struct fynq_req *rq, const struct fynq_field *f, struct json_object *value, void *member)
+{
+	if (json_object_get_type(value) != types[f->type].json)
+		fault_type(rq, f, "type");
+	else if (f->type == FYNQ_T_BOOL)
+		*(bool *)member = json_object_get_boolean(value);
+	else if (f->type == FYNQ_T_INT)
+		read_int(rq, f, json_object_get_int64(value), member);
+	else if (f->type == FYNQ_T_OBJECT)
+		read_object(rq, f, value, member);
+	else
+		fynq_value_read_text(rq, f,
+		    (struct fynq_str){
+			json_object_get_string(value), (size_t)json_object_get_string_len(value) },
+		    member);
+}

@@ -1,0 +1,282 @@
+#include <arpa/inet.h>
+
+#include "base/clock.h"
+#include "base/config.h"
+#include "base/log.h"
+#include "data/db.h"
+#include "identity/password.h"
+#include "identity/provider.h"
+#include "identity/token.h"
+
+enum { USER_AGENT_MAX = 256, SECRET_BYTES = 32 };
+
+#define SIGNED_UP FYNQ_SQL_TIME("u.created_at")
+
+/* What a session is made of: u is auth.users, s auth.sessions, p public.profiles. */
+#define SESSION_COLUMNS                                                                  \
+	" u.id, s.id, u.email, coalesce(u.raw_app_meta_data, '{}'),"                     \
+	" extract(epoch from s.created_at)::bigint,"                                     \
+	" json_build_object('id', u.id, 'email', u.email,"                               \
+	"  'role', case u.raw_app_meta_data ->> 'role'"                                  \
+	"   when 'admin' then 'admin' when 'teacher' then 'teacher' else 'student' end," \
+	"  'display_name', p.display_name, 'locale', p.locale, 'created_at', " SIGNED_UP ")"
+enum { USER_ID, SESSION_ID, EMAIL, APP_METADATA, SIGNED_IN, USER, SESSION_N_COLUMNS };
+
+/* The profile is made by a trigger, from what the user said. */
+static const struct fynq_stmt add_user = { "add_user", FYNQ_AS_SERVICE, FYNQ_ONCE,
+	"insert into auth.users (id, email, encrypted_password, email_confirmed_at,"
+	" raw_app_meta_data, raw_user_meta_data)"
+	" values ($1::uuid, lower($2::text), $3::text, now(),"
+	" '{\"provider\": \"email\", \"providers\": [\"email\"]}',"
+	" jsonb_strip_nulls(jsonb_build_object('display_name', $4::text, 'locale', $5::text,"
+	" 'birth_date', $6::text)))" };
+
+static const struct fynq_stmt find_user = { "find_user", FYNQ_AS_SERVICE, FYNQ_REPEATABLE,
+	"select id, encrypted_password, coalesce(banned_until > now(), false)"
+	" from auth.users where lower(email) = lower($1::text) and deleted_at is null" };
+
+/* The hash is compared once more: the password may have been changed while it was checked. */
+static const struct fynq_stmt open_session = { "open_session", FYNQ_AS_SERVICE, FYNQ_ONCE,
+	"with u as ("
+	" update auth.users set last_sign_in_at = now(), updated_at = now()"
+	" where id = $1::uuid and encrypted_password = $2::text and deleted_at is null"
+	" returning *"
+	"), s as ("
+	" insert into auth.sessions (id, user_id, user_agent, ip)"
+	" select $3::uuid, u.id, $4::text, $5::inet from u returning *"
+	"), t as ("
+	" insert into auth.refresh_tokens (token, user_id, session_id)"
+	" select $6::text, s.user_id, s.id from s"
+	") select" SESSION_COLUMNS
+	" from u join s on s.user_id = u.id left join public.profiles p on p.id = u.id" };
+
+/*
+ * Requests with tokens of one session go one after the other. This is a statement of its own
+ * because the next one must begin, and look, when the lock is held.
+ */
+static const struct fynq_stmt lock_session = { "lock_session", FYNQ_AS_SERVICE, FYNQ_ONCE,
+	"select from auth.sessions where id ="
+	" (select session_id from auth.refresh_tokens where token = $1::text) for update" };
+
+/*
+ * What becomes of the token decides what happens:
+ *
+ *	used	  it is valid: it and its siblings are revoked, and it gets a child
+ *	again	  it was revoked a moment ago: it gets another child
+ *	reused	  it was revoked before that: the session ends, and so do its tokens
+ *	over	  the session has outlived itself: it ends
+ *	disabled  nothing happens
+ */
+static const struct fynq_stmt rotate_token = {
+	"rotate_token", FYNQ_AS_SERVICE, FYNQ_ONCE,
+	"with old as ("
+	" select t.token, t.user_id, t.session_id, case"
+	"  when s.not_after <= now() or coalesce(s.refreshed_at, s.created_at)"
+	"   <= now() - make_interval(days => $3::int) then 'over'"
+	"  when t.revoked and t.updated_at <= now() - interval '10 seconds' then 'reused'"
+	"  when u.banned_until > now() then 'disabled'"
+	"  when t.revoked then 'again'"
+	"  else 'used' end as fate"
+	" from auth.refresh_tokens t join auth.sessions s on s.id = t.session_id"
+	" join auth.users u on u.id = t.user_id and u.deleted_at is null"
+	" where t.token = $1::text"
+	"), ended as ("
+	" delete from auth.sessions where id ="
+	" (select session_id from old where fate in ('over', 'reused'))"
+	"), revoked as ("
+	" update auth.refresh_tokens set revoked = true, updated_at = now()"
+	" where session_id = (select session_id from old where fate = 'used') and not revoked"
+	"), child as ("
+	" insert into auth.refresh_tokens (token, user_id, session_id, parent)"
+	" select $2::text, user_id, session_id, token from old where fate in ('used', 'again')"
+	"), refreshed as ("
+	" update auth.sessions set refreshed_at = now(), updated_at = now() where id ="
+	" (select session_id from old where fate in ('used', 'again'))"
+	") select" SESSION_COLUMNS ", old.fate"
+	" from old join auth.users u on u.id = old.user_id"
+	" join auth.sessions s on s.id = old.session_id left join public.profiles p on p.id = u.id"
+};
+enum { FATE = SESSION_N_COLUMNS };
+
+static const struct fynq_stmt end_sessions = { "end_sessions", FYNQ_AS_SERVICE, FYNQ_REPEATABLE,
+	"delete from auth.sessions where user_id = $1::uuid and case $3::text"
+	" when 'global' then true when 'local' then id = $2::uuid"
+	" else id is distinct from $2::uuid end" };
+
+/* The refresh token that a session hands out, and the hash that is stored of it. */
+struct refresh {
+	char token[FYNQ_TOKEN_SIZE], hash[FYNQ_SHA256_SIZE];
+};
+
+static struct refresh *
+new_refresh(struct fynq_arena *a)
+{
+	struct refresh *refresh = fynq_arena_alloc(a, sizeof(*refresh));
+
+	fynq_token_new(refresh->token);
+	fynq_sha256(fynq_str_of(refresh->token), refresh->hash);
+	return refresh;
+}
+
+/* The client's own words about itself, cut between characters; absent where they are not text. */
+static struct fynq_str
+user_agent(const struct fynq_req *rq)
+{
+	struct fynq_str agent = fynq_req_param(rq, "HTTP_USER_AGENT");
+
+	if (agent.n > USER_AGENT_MAX)
+		for (agent.n = USER_AGENT_MAX; agent.n > 0; agent.n--)
+			if ((agent.p[agent.n] & 0xc0) != 0x80)
+				break;
+	return agent.n > 0 && fynq_str_utf8(agent) ? agent : (struct fynq_str){ 0 };
+}
+
+static struct fynq_str
+client_address(const struct fynq_req *rq)
+{
+	struct fynq_str address = fynq_req_param(rq, "REMOTE_ADDR");
+	unsigned char bytes[16];
+
+	if (address.n > 0 && (inet_pton(AF_INET, address.p, bytes) == 1 ||
+				 inet_pton(AF_INET6, address.p, bytes) == 1))
+		return address;
+	return (struct fynq_str){ 0 };
+}
+
+/* The tokens for a row of SESSION_COLUMNS. */
+static enum fynq_err
+give_session(struct fynq_req *rq, const struct fynq_rows *rows, const struct refresh *refresh,
+    struct fynq_session *session_r)
+{
+	int64_t now = fynq_clock_now_us() / 1000000;
+	struct fynq_grant grant = {
+		.user = fynq_rows_str(rows, 0, USER_ID),
+		.session = fynq_rows_str(rows, 0, SESSION_ID),
+		.email = fynq_rows_str(rows, 0, EMAIL),
+		.app_metadata = fynq_rows_str(rows, 0, APP_METADATA),
+	};
+	enum fynq_err e;
+
+	(void)fynq_str_int(fynq_rows_str(rows, 0, SIGNED_IN), &grant.signed_in);
+	*session_r = (struct fynq_session){
+		.refresh_token = fynq_str_of(refresh->token),
+		.expires_in = fynq_config.jwt_seconds,
+		.expires_at = now + fynq_config.jwt_seconds,
+		.user = fynq_rows_str(rows, 0, USER),
+	};
+	e = fynq_token_issue(rq->arena, &grant, now, &session_r->access_token);
+	return e == FYNQ_OK ? FYNQ_OK : fynq_fail(rq, e, NULL);
+}
+
+static enum fynq_err
+register_user(
+    struct fynq_req *rq, const struct fynq_registration *given, struct fynq_session *session_r)
+{
+	struct fynq_uuid user = fynq_uuid_new(), session = fynq_uuid_new();
+	const struct refresh *refresh = new_refresh(rq->arena);
+	char *hash = fynq_arena_alloc(rq->arena, FYNQ_PASSWORD_HASH_SIZE);
+	struct fynq_rows rows;
+	enum fynq_err e;
+
+	if (!fynq_password_hash(given->password, hash))
+		return fynq_fail(rq, FYNQ_E_INVALID, NULL);
+	e = fynq_db_tx(rq,
+	    (const struct fynq_step[]){
+		{ &add_user,
+		    FYNQ_ARGS(fynq_uuid_str(&user), given->email, fynq_str_of(hash),
+			given->display_name, given->locale, given->birth_date),
+		    NULL },
+		{ &open_session,
+		    FYNQ_ARGS(fynq_uuid_str(&user), fynq_str_of(hash), fynq_uuid_str(&session),
+			user_agent(rq), client_address(rq), fynq_str_of(refresh->hash)),
+		    &rows },
+	    },
+	    2);
+	if (e == FYNQ_E_CONFLICT)
+		return fynq_fail(rq, e, "The email address is registered already.");
+	FYNQ_TRY(e);
+	return give_session(rq, &rows, refresh, session_r);
+}
+
+static enum fynq_err
+login(struct fynq_req *rq, struct fynq_str email, struct fynq_str password,
+    struct fynq_session *session_r)
+{
+	struct fynq_uuid session = fynq_uuid_new();
+	const struct refresh *refresh = new_refresh(rq->arena);
+	struct fynq_str user = { 0 }, hash = { 0 }, banned = { 0 };
+	struct fynq_rows rows;
+
+	FYNQ_TRY(fynq_db_run(rq, &find_user, FYNQ_ARGS(email), &rows));
+	if (rows.n > 0) {
+		user = fynq_rows_str(&rows, 0, 0);
+		hash = fynq_rows_str(&rows, 0, 1);
+		banned = fynq_rows_str(&rows, 0, 2);
+	}
+	if (!fynq_password_check(password, hash))
+		return fynq_fail(rq, FYNQ_E_BAD_CREDENTIALS, NULL);
+	if (fynq_str_eq(banned, FYNQ_STR("t")))
+		return fynq_fail(rq, FYNQ_E_DISABLED, NULL);
+	FYNQ_TRY(fynq_db_run(rq, &open_session,
+	    FYNQ_ARGS(user, hash, fynq_uuid_str(&session), user_agent(rq), client_address(rq),
+		fynq_str_of(refresh->hash)),
+	    &rows));
+	if (rows.n == 0)
+		return fynq_fail(rq, FYNQ_E_BAD_CREDENTIALS, NULL);
+	return give_session(rq, &rows, refresh, session_r);
+}
+
+static bool
+is_refresh_token(struct fynq_str token)
+{
+	unsigned char bytes[SECRET_BYTES];
+	size_t n;
+
+	return fynq_base64url_decode(token, bytes, sizeof(bytes), &n) && n == sizeof(bytes);
+}
+
+static enum fynq_err
+refresh_session(struct fynq_req *rq, struct fynq_str token, struct fynq_session *session_r)
+{
+	const struct refresh *refresh = new_refresh(rq->arena);
+	struct fynq_str days = fynq_arena_printf(
+	    rq->arena, "%lld", (long long)fynq_config.session_days);
+	char hash[FYNQ_SHA256_SIZE];
+	struct fynq_rows rows;
+	struct fynq_str fate;
+
+	if (!is_refresh_token(token))
+		return fynq_fail(rq, FYNQ_E_BAD_REFRESH_TOKEN, NULL);
+	fynq_sha256(token, hash);
+	FYNQ_TRY(fynq_db_tx(rq,
+	    (const struct fynq_step[]){
+		{ &lock_session, FYNQ_ARGS(fynq_str_of(hash)), NULL },
+		{ &rotate_token, FYNQ_ARGS(fynq_str_of(hash), fynq_str_of(refresh->hash), days),
+		    &rows },
+	    },
+	    2));
+	fate = rows.n > 0 ? fynq_rows_str(&rows, 0, FATE) : FYNQ_STR("unknown");
+	if (fynq_str_eq(fate, FYNQ_STR("used")) || fynq_str_eq(fate, FYNQ_STR("again")))
+		return give_session(rq, &rows, refresh, session_r);
+	if (fynq_str_eq(fate, FYNQ_STR("disabled")))
+		return fynq_fail(rq, FYNQ_E_DISABLED, NULL);
+	if (fynq_str_eq(fate, FYNQ_STR("reused")))
+		fynq_log(FYNQ_LOG_WARN, "reuse", "session %.*s ended: a token was used again",
+		    FYNQ_STR_ARG(fynq_rows_str(&rows, 0, SESSION_ID)));
+	return fynq_fail(rq, FYNQ_E_BAD_REFRESH_TOKEN, NULL);
+}
+
+static enum fynq_err
+logout(struct fynq_req *rq, enum fynq_scope scope)
+{
+	return fynq_db_run(rq, &end_sessions,
+	    FYNQ_ARGS(rq->caller.id, rq->caller.session, fynq_str_of(fynq_scope_names[scope])),
+	    NULL);
+}
+
+const struct fynq_provider fynq_provider_local = {
+	.register_user = register_user,
+	.login = login,
+	.refresh = refresh_session,
+	.logout = logout,
+};

@@ -17,6 +17,11 @@ configure_in() {
 	../configure --quiet --enable-silent-rules --prefix="$top/$folder/root" "$@"
 }
 
+# Was the folder configured before cmocka was installed?
+misses_cmocka() {
+	grep -q "HAVE_CMOCKA_FALSE.*=\"\"" "$1/config.status" && pkg-config --exists cmocka
+}
+
 # in_build FOLDER COMMAND...: one at a time, also where two commands of this script build at once.
 in_build() {
 	local folder=$1
@@ -24,7 +29,8 @@ in_build() {
 	(
 		flock 9
 		make_configure
-		if [ ! -f "$folder/config.status" ] || [ configure -nt "$folder/config.status" ]; then
+		if [ ! -f "$folder/config.status" ] || [ configure -nt "$folder/config.status" ] ||
+			misses_cmocka "$folder"; then
 			"configure_$folder"
 		fi
 		cd "$folder" || return

@@ -53,12 +53,12 @@ const CONFIG_HEAD = `# Settings
 Made by \`./dev generate\` from lib/base/config.def.
 
 A setting comes from the environment, else from the file that \`FYNQ_CONFIG\` names (lines of
-\`NAME=value\`, as in .env.example), else from its default. A secret may instead lie in a file of its
-own, which the setting's name with \`_FILE\` behind it names: \`FYNQ_JWT_SECRET_FILE=/path\`. With a
-bad, missing or unknown setting nothing starts; \`fynqctl config check\` says which it is.
+\`NAME=value\`, as in .env.example), else from its default. A secret may instead lie in a file of
+its own: \`FYNQ_JWT_SECRET_FILE=/path\`. With a bad, missing or unknown setting nothing starts;
+\`fynqctl config check\` says which it is.
 
-Access tokens need \`FYNQ_JWT_SECRET\` or \`FYNQ_JWT_KEY_FILE\`. Paths are those of an installation
-under \`/usr\`.
+Access tokens need \`FYNQ_JWT_SECRET\` or \`FYNQ_JWT_KEY_FILE\`, which \`NAME.fcgi --check\` tries.
+Paths are those of an installation under \`/usr\`.
 
 `;
 
@@ -73,7 +73,8 @@ function tableOf(endpoints) {
     const rows = routes.map(({ method, path: route, who, bodyMax, streams }) => {
       const { summary, requestBody } = paths[route][method.toLowerCase()];
       const body = requestBody ? `${bodyMax} bytes` : "";
-      return `| ${method} | \`${route}\` | ${who} | ${body} | ${streams ? "SSE" : ""} | ${summary} |`;
+      const kind = streams ? "SSE" : "";
+      return `| ${method} | \`${route}\` | ${who} | ${body} | ${kind} | ${summary} |`;
     });
     return [
       `\n## ${name}\n\n[${name}.json](${name}.json)\n`,

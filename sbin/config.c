@@ -4,6 +4,7 @@
 
 #include "base/config.h"
 #include "fynqctl.h"
+#include "identity/identity.h"
 
 static int
 print(void (*write)(struct fynq_buf *out))
@@ -16,9 +17,12 @@ print(void (*write)(struct fynq_buf *out))
 	return fflush(stdout) == 0 ? EX_OK : CTL_FAILED;
 }
 
+/* What NAME.fcgi --check looks at too, but for the database. */
 static int
 check(void)
 {
+	if (ctl_problems.n == 0)
+		(void)fynq_identity_init(&ctl_problems);
 	if (ctl_problems.n > 0) {
 		ctl_say_lines("settings", fynq_buf_str(&ctl_problems));
 		return EX_CONFIG;

@@ -1,6 +1,6 @@
 #include "fault.h"
 
-#ifdef FYNQ_FAULTS
+#ifdef FYNQ_FAULTS_ON_PURPOSE
 #include <stdatomic.h>
 #include <stdlib.h>
 
@@ -8,7 +8,7 @@ bool
 fynq_fault_now(void)
 {
 	static atomic_long calls;
-	const char *at = getenv("FYNQ_FAULT_AT");
+	const char *at = getenv("FAULT_AT");
 
 	return at != NULL && ++calls == atol(at);
 }

@@ -9,19 +9,26 @@
 #include "http/text.h"
 #include "http/value.h"
 
-static void
-read_absent(struct fynq_req *rq, const struct fynq_field *f, void *member)
+/* The struct that the table describes, as it is where nothing was sent; NULL for no table. */
+static char *
+new_struct(struct fynq_arena *a, const struct fynq_field *table)
 {
-	if ((f->flags & FYNQ_REQUIRED) != 0)
-		fynq_fault(rq, fynq_str_of(f->name), "missing", "It is missing.");
-	else if (f->type == FYNQ_T_INT)
-		*(int64_t *)member = f->fallback;
+	char *in;
+
+	if (table == NULL || table->name == NULL)
+		return NULL;
+	in = fynq_arena_alloc(a, table->size);
+	for (const struct fynq_field *f = table; f->name != NULL; f++)
+		if (f->type == FYNQ_T_INT)
+			*(int64_t *)(void *)(in + f->offset) = f->fallback;
+	return in;
 }
 
 static void
-read_path(struct fynq_req *rq, const struct fynq_field *f, void *member)
+check_absent(struct fynq_req *rq, const struct fynq_field *f)
 {
-	fynq_value_read_text(rq, f, fynq_route_arg(rq, f->name), member);
+	if ((f->flags & FYNQ_REQUIRED) != 0)
+		fynq_fault(rq, fynq_str_of(f->name), "missing", "It is missing.");
 }
 
 /* The parameters of the query, each marked once a field has taken it. */
@@ -45,7 +52,7 @@ read_query(struct fynq_req *rq, const struct fynq_field *f, const struct query *
 		found = &query->params[i];
 	}
 	if (found == NULL)
-		read_absent(rq, f, member);
+		check_absent(rq, f);
 	else if (twice)
 		fynq_fault(rq, name, "not_unique", "It is there more than once.");
 	else if (found->malformed)
@@ -60,11 +67,9 @@ read_member(struct fynq_req *rq, const struct fynq_field *f, void *member)
 	struct json_object *value;
 
 	if (!json_object_object_get_ex(rq->json, f->name, &value))
-		read_absent(rq, f, member);
+		check_absent(rq, f);
 	else if (value != NULL || (f->flags & FYNQ_NULLABLE) == 0)
 		fynq_value_read_json(rq, f, value, member);
-	else if (f->type == FYNQ_T_INT)
-		*(int64_t *)member = f->fallback;
 }
 
 static void
@@ -145,16 +150,15 @@ fynq_fields_read(struct fynq_req *rq, const struct fynq_field *table, const void
 {
 	bool body = in_table(table, FYNQ_IN_BODY, NULL);
 	struct query query;
-	char *in = NULL;
+	char *in;
 
 	if (body)
 		FYNQ_TRY(parse_body(rq));
 	query.params = fynq_query_parse(rq->arena, rq->query, &query.n);
-	if (table != NULL && table->name != NULL)
-		in = fynq_arena_alloc(rq->arena, table->size);
+	in = new_struct(rq->arena, table);
 	for (const struct fynq_field *f = table; f != NULL && f->name != NULL; f++)
 		if ((f->flags & FYNQ_IN_PATH) != 0)
-			read_path(rq, f, in + f->offset);
+			fynq_value_read_text(rq, f, fynq_route_arg(rq, f->name), in + f->offset);
 	for (const struct fynq_field *f = table; f != NULL && f->name != NULL; f++)
 		if ((f->flags & FYNQ_IN_QUERY) != 0)
 			read_query(rq, f, &query, in + f->offset);

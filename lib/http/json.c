@@ -93,7 +93,6 @@ read_name(struct check *c)
 
 	if (memchr(c->string.p, '\\', c->string.n) == NULL)
 		return fynq_arena_strdup(c->a, c->string);
-	json_tokener_reset(c->tokener);
 	string = json_tokener_parse_ex(c->tokener, c->string.p - 1, (int)c->string.n + 2);
 	if (string != NULL)
 		name = fynq_arena_strdup(c->a, fynq_str_of(json_object_get_string(string)));
@@ -287,7 +286,6 @@ build(struct check *c, struct json_object **object_r)
 {
 	enum json_tokener_error e;
 
-	json_tokener_reset(c->tokener);
 	*object_r = json_tokener_parse_ex(c->tokener, c->text.p, (int)c->text.n);
 	fynq_arena_defer(c->a, put_object, *object_r);
 	e = json_tokener_get_error(c->tokener);

@@ -23,8 +23,8 @@ enum {
  * JSON, not an object, not UTF-8, past the limits above, or holds a name twice, \u0000, or a number
  * that no double holds; why_r, in the arena, then says so to the client in one sentence.
  *
- * An integer of more than 64 bits is refused inside the object's values, but json-c's bent one is
- * passed on where it is a value itself: what reads it there checks bounds and can name the field.
+ * An integer of more than 64 bits is refused too, except as a member of the object itself: there
+ * json-c's bent one is passed on, since whoever reads the member checks bounds and can name it.
  */
 bool fynq_json_parse(struct fynq_arena *a, struct fynq_str text, struct json_object **object_r,
     struct fynq_str *why_r);

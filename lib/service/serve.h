@@ -6,14 +6,8 @@
 #ifndef FYNQ_SERVICE_SERVE_H
 #define FYNQ_SERVICE_SERVE_H
 
+#include "base/companion.h"
 #include "http/router.h"
-
-/* What a responder runs beside its workers, such as the tutor's streams. */
-struct fynq_companion {
-	void (*start)(void);	/* on the main thread, before any request */
-	size_t (*active)(void); /* detached requests still running; from any thread */
-	void (*cancel)(void); /* on the event loop's thread: end them now, keeping what there is */
-};
 
 /*
  * Serve routes until told to end. The process is a FastCGI responder where descriptor 0 is a

@@ -7,16 +7,18 @@
  *	   that dies after that leaves a pending reply; another process finds its owner silent and
  *	   marks it failed, within a minute.
  *	2. The reply is committed before the client sees "done", or its status 201. Where the
- *database is away the reply waits for it here; a client that cannot wait any longer is told so.
- *	3. A client that goes away, or an answer that breaks off, leaves a stopped or failed reply
- *with the text that there was. Nothing is ever stored as complete but what Gemini ended itself.
+ *	   database is away the reply waits for it here; a client that cannot wait any longer is
+ *	   told so.
+ *	3. A client that goes away leaves a stopped reply, an answer that breaks off a failed one,
+ *	   each with the text that there was. Nothing is ever stored as complete but what Gemini
+ *	   ended itself.
  */
 #ifndef FYNQ_TUTOR_TUTOR_H
 #define FYNQ_TUTOR_TUTOR_H
 
+#include "base/companion.h"
 #include "data/db.h"
 #include "http/request.h"
-#include "service/serve.h"
 
 /* For fynq_serve(): the streams beside the workers. Reads the tutor's instruction at start. */
 extern const struct fynq_companion fynq_tutor;

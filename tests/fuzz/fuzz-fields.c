@@ -2,8 +2,8 @@
  * Any path, query and body against a table with every type: whatever comes in, the outcome is a
  * struct within the table's bounds, or an error that is the client's.
  *
- * The input's first byte says how much of it, in sixteenths, is the query; the rest of what stands
- * before the first NUL after that is the path's segment, and all that remains is the body.
+ * The input's first byte says how many sixteenths of the rest are the query. Then comes the path's
+ * segment with a NUL at its end, then the body; where there is no NUL, all of it is the body.
  */
 #include <stdlib.h>
 

@@ -6,8 +6,8 @@
 #define ID "0190163d-8694-739b-aea5-966c26f8ad90"
 
 struct all_in {
-	struct fynq_uuid id;
 	int64_t limit;
+	struct fynq_uuid id;
 	struct fynq_cursor cursor;
 	struct fynq_str q;
 	bool archived;
@@ -239,7 +239,11 @@ every_fault_of_a_member(void **state)
 		{ "\"at\":\"2026-02-31T12:34:56Z\"", "at:format" },
 		{ "\"at\":\"2026-01-31T12:34:56+15:59\"", "" },
 		{ "\"at\":\"2026-01-31T12:34:56-16:00\"", "at:format" },
-		{ "\"at\":\"2026-01-31T12:34:56.1234567890123456789012345Z\"", "at:format" },
+		{ "\"at\":\"2026-01-31t12:34:56z\"", "" },
+		{ "\"at\":\"2026-01-31 12:34:56.789Z\"", "" },
+		/* 40 and 41 bytes. */
+		{ "\"at\":\"2026-01-31T12:34:56.1234567890123456789Z\"", "" },
+		{ "\"at\":\"2026-01-31T12:34:56.12345678901234567890Z\"", "at:format" },
 		{ "\"at\":1769862896", "at:type" },
 		{ "\"born\":\"2007-02-29\"", "born:format" },
 		{ "\"born\":\"2007-02-28T00:00:00Z\"", "born:format" },
@@ -285,6 +289,8 @@ every_fault_of_a_parameter(void **state)
 		{ "limit=5&q=a&limit=5&limit=6", "limit:not_unique" },
 		{ "limit=%zz", "limit:format" },
 		{ "cursor=", "cursor:format" },
+		{ "cursor=a", "" },
+		{ "cursor=.a", "cursor:format" },
 		{ "cursor=a%3d", "cursor:format" },
 		{ "cursor=a+b", "cursor:format" },
 		{ "q=", "q:too_short" },
@@ -372,6 +378,7 @@ bodies_that_are_not_json(void **state)
 	assert_string_equal(
 	    read_body("{\"title\":\"x\""), "bad_json The JSON breaks off at byte 12.");
 	assert_string_equal(read_body("[]"), "bad_json The JSON is not an object.");
+	assert_string_equal(read_body("1"), "bad_json The JSON breaks off at byte 1.");
 	assert_string_equal(read_body("{\"title\":\"x\",\"title\":\"y\"}"),
 	    "bad_json An object has two members \"title\".");
 	assert_string_equal(
@@ -457,6 +464,21 @@ tables_without_a_body(void **state)
 	assert_null(rq->json);
 	read_fields(page_in, "limit=3", FYNQ_STR("{}"));
 	assert_string_equal(faults, "body:unknown");
+	read_fields(page_in, "limit=3", FYNQ_STR(" "));
+	assert_string_equal(faults, "body:unknown");
+}
+
+/* Where the body was not read, its announced length tells. */
+static void
+a_body_that_was_not_read(void **state)
+{
+	const void *read;
+
+	(void)state;
+	rq->route = &all_route;
+	rq->content_length = 1;
+	assert_int_equal(fynq_fields_read(rq, page_in, &read), FYNQ_E_INVALID);
+	assert_str(rq->problem.faults[0].field, "body");
 }
 
 static void
@@ -511,6 +533,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(an_empty_body_is_an_empty_object, setup, teardown),
 		cmocka_unit_test_setup_teardown(content_types, setup, teardown),
 		cmocka_unit_test_setup_teardown(tables_without_a_body, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_body_that_was_not_read, setup, teardown),
 		cmocka_unit_test_setup_teardown(no_table_at_all, setup, teardown),
 		cmocka_unit_test(bounds),
 	};

@@ -22,11 +22,15 @@ teardown(void **state)
 	return 0;
 }
 
+/* Parse a copy without a byte after its end. */
 static bool
 parse(struct fynq_str text)
 {
+	char *copy = fynq_arena_alloc(arena, text.n);
+
+	memcpy(copy, text.p, text.n);
 	why = (struct fynq_str){ 0 };
-	return fynq_json_parse(arena, text, &object, &why);
+	return fynq_json_parse(arena, (struct fynq_str){ copy, text.n }, &object, &why);
 }
 
 static void
@@ -50,7 +54,10 @@ takes_json(void **state)
 		    "{\"a\":\"\\\"\\\\/\\b\\f\\n\\r\\t\"}" },
 		{ "{\"a\":\"\\u0041\\u00e9\\ud83d\\ude00\\uD83D\\uDE00\"}",
 		    "{\"a\":\"A\xc3\xa9\xf0\x9f\x98\x80\xf0\x9f\x98\x80\"}" },
-		{ "{\"t\\u00edtulo\":1,\"titulo\":2}", "{\"t\xc3\xadtulo\":1,\"titulo\":2}" },
+		{ "{\"t\\u00edtulo\":1,\"\\u0062\":2,\"b\\n\":3}",
+		    "{\"t\xc3\xadtulo\":1,\"b\":2,\"b\\n\":3}" },
+		{ "{\"a\":\"\\ud800\\udc00\\udbff\\udfff\\ud7ff\\ue000\"}",
+		    "{\"a\":\"\xf0\x90\x80\x80\xf4\x8f\xbf\xbf\xed\x9f\xbf\xee\x80\x80\"}" },
 		{ "{\"a\":\"{[:,]}'\"}", "{\"a\":\"{[:,]}'\"}" },
 		{ "{\"a\":\"\x7f\xe2\x80\xa8\"}", "{\"a\":\"\x7f\xe2\x80\xa8\"}" },
 	};
@@ -180,6 +187,13 @@ refuses_bad_characters(void **state)
 		FYNQ_STR_INIT("{\"a\":\"\\ude00\"}"),
 		FYNQ_STR_INIT("{\"a\":\"\\ude00\\ud83d\"}"),
 		FYNQ_STR_INIT("{\"\\ud83d\":1}"),
+		FYNQ_STR_INIT("{\"a\":\"\\ud800\"}"),
+		FYNQ_STR_INIT("{\"a\":\"\\udbff\"}"),
+		FYNQ_STR_INIT("{\"a\":\"\\udc00\"}"),
+		FYNQ_STR_INIT("{\"a\":\"\\udfff\"}"),
+		FYNQ_STR_INIT("{\"a\":\"\\ud83d\\udbff\"}"),
+		FYNQ_STR_INIT("{\"a\":\"\\ud83d\\ue000\"}"),
+		FYNQ_STR_INIT("{\"a\":\"\\ud83d\\ude0"),
 	};
 
 	(void)state;
@@ -232,6 +246,10 @@ keeps_to_numbers_in_range(void **state)
 		    false },
 		{ "{\"a\":[9223372036854775808]}", false },
 		{ "{\"a\":{\"b\":-9223372036854775809}}", false },
+		/* 63 and 64 bytes. */
+		{ "{\"a\":0.1234567890123456789012345678901234567890123456789012345678901}", true },
+		{ "{\"a\":0.12345678901234567890123456789012345678901234567890123456789012}",
+		    false },
 		/* For whoever reads the value to refuse: see the header. */
 		{ "{\"a\":9223372036854775808}", true },
 		{ "{\"a\":-99999999999999999999}", true },

@@ -32,6 +32,10 @@ static const struct fynq_field put_in[] = { FYNQ_FIELD(thing_in, id, FYNQ_IN_PAT
 	FYNQ_FIELD(thing_in, grade, FYNQ_IN_BODY, "A number.", .min = 1, .max = 13, .fallback = 7),
 	FYNQ_FIELD_END };
 
+static const struct fynq_field post_in[] = { FYNQ_FIELD(thing_in, whole,
+						 FYNQ_IN_QUERY | FYNQ_REQUIRED, "All of it."),
+	FYNQ_FIELD(thing_in, title, FYNQ_IN_BODY, "Its title."), FYNQ_FIELD_END };
+
 static const struct fynq_field list_in[] = { FYNQ_FIELDS_PAGE(thing_in), FYNQ_FIELD_END };
 
 static const struct fynq_field part_out[] = {
@@ -68,6 +72,13 @@ static const struct fynq_route routes[] = {
 	    .out = thing_out,
 	    .paged = true,
 	    .summary = "List things." },
+	{ .method = FYNQ_POST,
+	    .path = "/api/v1/things",
+	    .who = FYNQ_USER,
+	    .in = post_in,
+	    .status = 202,
+	    .summary = "Make a thing." },
+	{ .method = FYNQ_OPTIONS, .path = "/api/v1/things", .status = 204, .summary = "Ask." },
 	{ .method = FYNQ_DELETE,
 	    .path = "/api/v1/things/{id}",
 	    .who = FYNQ_USER,
@@ -151,6 +162,8 @@ has_the_operations(void **state)
 	expect(LIST "/operationId", "\"get_things\"");
 	expect(LIST "/security", "[{\"bearerAuth\":[]}]");
 	expect(LIST "/requestBody", NULL);
+	expect("/paths/~1api~1v1~1things/options/operationId", "\"options_things\"");
+	expect("/paths/~1api~1v1~1things/post/responses/202/description", "\"Success.\"");
 	expect("/paths/~1api~1v1~1things~1{id}/delete/operationId", "\"delete_things_id\"");
 	expect("/paths/~1.well-known~1jwks.json/get/operationId", "\"get_well_known_jwks_json\"");
 	expect("/paths/~1.well-known~1jwks.json/get/security", "[]");
@@ -182,6 +195,7 @@ has_the_body(void **state)
 {
 	(void)state;
 	expect(PUT "/requestBody/required", "true");
+	expect("/paths/~1api~1v1~1things/post/requestBody/required", "false");
 	expect(BODY "/type", "\"object\"");
 	expect(BODY "/additionalProperties", "false");
 	expect(BODY "/required", "[\"title\"]");
@@ -210,6 +224,11 @@ has_the_replies(void **state)
 	(void)state;
 	expect(OUT "/required", "[\"id\",\"title\",\"first\",\"parts\"]");
 	expect(OUT "/additionalProperties", NULL);
+	expect(OUT "/type", "\"object\"");
+	expect(OUT "/properties/id",
+	    "{\"description\":\"Its id.\",\"type\":\"string\",\"format\":\"uuid\"}");
+	expect(OUT "/properties/parts/items/type", "\"object\"");
+	expect("/components/schemas/Problem/type", "\"object\"");
 	expect(OUT "/properties/title",
 	    "{\"description\":\"Its title.\",\"type\":[\"string\",\"null\"]}");
 	expect(OUT "/properties/first/properties/text/type", "\"string\"");

@@ -66,6 +66,23 @@ with_faults(void **state)
 }
 
 static void
+with_one_fault(void **state)
+{
+	struct fynq_fault fault = {
+		.field = FYNQ_STR_INIT("id"),
+		.code = "format",
+		.message = FYNQ_STR_INIT("It must be a UUID."),
+	};
+	struct fynq_problem problem = { .error = FYNQ_E_INVALID, .n_faults = 1, .faults = &fault };
+
+	(void)state;
+	fynq_problem_json(&out, &problem, FYNQ_STR("req-1"));
+	fynq_buf_add_char(&out, '\0');
+	assert_non_null(strstr(out.p, ",\"errors\":[{\"field\":\"id\",\"code\":\"format\","
+				      "\"message\":\"It must be a UUID.\"}]}"));
+}
+
+static void
 with_more_faults_than_are_kept(void **state)
 {
 	struct fynq_req *rq = fynq_req_new(-1, true);
@@ -89,6 +106,7 @@ main(void)
 		cmocka_unit_test_setup(without_a_detail, setup),
 		cmocka_unit_test_setup(with_a_detail, setup),
 		cmocka_unit_test_setup(with_faults, setup),
+		cmocka_unit_test_setup(with_one_fault, setup),
 		cmocka_unit_test_setup(with_more_faults_than_are_kept, setup),
 	};
 

@@ -35,6 +35,7 @@ decodes(void **state)
 		{ "a%2Bb", true, "a+b" },
 		{ "%41%5a%5A", false, "AZZ" },
 		{ "%c3%A9", false, "\xc3\xa9" },
+		{ "%cf%8F", false, "\xcf\x8f" },
 		{ "\xc3\xa9", false, "\xc3\xa9" },
 		{ "100%25", false, "100%" },
 		{ "%2525", false, "%25" },
@@ -118,6 +119,8 @@ takes_nothing(void **state)
 	assert_int_equal(n, 0);
 	fynq_query_parse(arena, FYNQ_STR("&&"), &n);
 	assert_int_equal(n, 0);
+	fynq_query_parse(arena, FYNQ_STR("a"), &n);
+	assert_int_equal(n, 1);
 }
 
 int

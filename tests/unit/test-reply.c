@@ -6,7 +6,7 @@
 
 enum { MAX = 4096, OBJECTS = 6 };
 
-/* What a stream's objects leave behind; PART and TEXT write what Gemini wraps around it. */
+/* What Gemini sends; PARTS and TEXT write what it wraps around parts and around a plain text. */
 #define PARTS(parts) "{\"candidates\":[{\"content\":{\"role\":\"model\",\"parts\":[" parts "]}}]}"
 #define TEXT(text)   PARTS("{\"text\":\"" text "\"}")
 #define STOP	     "{\"candidates\":[{\"finishReason\":\"STOP\"}]}"

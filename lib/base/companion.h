@@ -7,9 +7,9 @@
 #include <stddef.h>
 
 struct fynq_companion {
-	void (*start)(void);    /* on the main thread, before any request */
+	void (*start)(void);	/* on the main thread, before any request */
 	size_t (*active)(void); /* detached requests still running; from any thread */
-	void (*cancel)(void);   /* on the event loop's thread: end them now, keep what there is */
+	void (*cancel)(void);	/* on the event loop's thread: end them now, keep what there is */
 };
 
 #endif

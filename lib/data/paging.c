@@ -24,26 +24,40 @@ link_next(struct fynq_req *rq, struct fynq_str next)
 	fynq_buf_release(&link);
 }
 
-/* The key inside a client's cursor: the text of a row's sort columns. */
+/* The key of a client's cursor: after the list's name, the text of a row's sort columns. */
 static enum fynq_err
-decode_cursor(struct fynq_req *rq, const struct fynq_cursor *cursor, struct fynq_str *key_r)
+decode_cursor(struct fynq_req *rq, const struct fynq_stmt *stmt, const struct fynq_cursor *cursor,
+    struct fynq_str *key_r)
 {
-	char *key = fynq_arena_alloc(rq->arena, KEY_MAX + 1);
+	char *text = fynq_arena_alloc(rq->arena, KEY_MAX + 1);
+	struct fynq_str list, key;
 	size_t n = 0;
 
 	*key_r = (struct fynq_str){ 0 };
 	if (cursor->text.n == 0)
 		return FYNQ_OK;
-	if (!fynq_base64url_decode(cursor->text, key, KEY_MAX, &n) || n == 0 ||
-	    !fynq_str_utf8((struct fynq_str){ key, n })) {
+	if (!fynq_base64url_decode(cursor->text, text, KEY_MAX, &n) ||
+	    !fynq_str_utf8((struct fynq_str){ text, n }) ||
+	    !fynq_str_cut((struct fynq_str){ text, n }, '/', &list, &key) ||
+	    !fynq_str_eq(list, fynq_str_of(stmt->name)) || key.n == 0) {
 		fynq_fault(rq, FYNQ_STR("cursor"), "format", "It is not a cursor of this list.");
 		return FYNQ_E_INVALID;
 	}
-	*key_r = (struct fynq_str){ key, n };
+	*key_r = key;
 	return FYNQ_OK;
 }
 
-/* A cursor that decodes but is not this list's fails when PostgreSQL reads the key. */
+static void
+encode_cursor(
+    struct fynq_buf *out, struct fynq_req *rq, const struct fynq_stmt *stmt, struct fynq_str key)
+{
+	struct fynq_str text = fynq_arena_printf(
+	    rq->arena, "%s/%.*s", stmt->name, FYNQ_STR_ARG(key));
+
+	fynq_base64url(out, text.p, text.n);
+}
+
+/* A key that somebody made up fails when PostgreSQL reads it. */
 static enum fynq_err
 blame_cursor(struct fynq_req *rq, enum fynq_err e, struct fynq_str key)
 {
@@ -62,7 +76,7 @@ fynq_page_reply(struct fynq_req *rq, const struct fynq_stmt *stmt, const struct 
 	struct fynq_rows rows;
 	enum fynq_err e;
 
-	FYNQ_TRY(decode_cursor(rq, cursor, &key));
+	FYNQ_TRY(decode_cursor(rq, stmt, cursor, &key));
 	for (size_t i = 0; i < n_args; i++)
 		all[i] = args[i];
 	all[n_args++] = key;
@@ -73,7 +87,7 @@ fynq_page_reply(struct fynq_req *rq, const struct fynq_stmt *stmt, const struct 
 		return fynq_fail(rq, FYNQ_E_NOT_FOUND, NULL);
 
 	next = fynq_rows_str(&rows, 0, 1);
-	fynq_base64url(&encoded, next.p, next.n);
+	encode_cursor(&encoded, rq, stmt, next);
 	fynq_buf_add(&body, FYNQ_STR("{\"items\":"));
 	fynq_buf_add(&body, fynq_rows_str(&rows, 0, 0));
 	if (next.n > 0) {

@@ -64,15 +64,16 @@ connect_server(void)
 	return pg;
 }
 
-/* A server that went away left an end of file behind; nothing else is ever sent unasked. */
+/*
+ * Unasked, a server only says that it ends the session, by an error before the end of file or by
+ * that alone, or that a setting has changed: a connection that has something to say is replaced.
+ */
 static bool
 alive(struct fynq_conn *conn)
 {
 	struct pollfd p = { .fd = PQsocket(conn->pg), .events = POLLIN };
 
-	if (poll(&p, 1, 0) == 0)
-		return true;
-	return PQconsumeInput(conn->pg) == 1 && PQstatus(conn->pg) == CONNECTION_OK;
+	return poll(&p, 1, 0) == 0;
 }
 
 static void

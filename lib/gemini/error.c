@@ -59,7 +59,7 @@ fynq_gemini_day_left(int64_t now)
 static int
 delay_seconds(struct fynq_str text)
 {
-	char digits[16] = { 0 };
+	char digits[32] = { 0 };
 	double seconds;
 
 	if (text.n == 0 || text.n >= sizeof(digits) || text.p[text.n - 1] != 's')

@@ -9,7 +9,10 @@
 
 #include "base/str.h"
 
-/* Parse a whole text, strictly and at most 32 levels deep; json_object_put() it. NULL if bad. */
+/*
+ * Parse a whole text, strictly and at most 32 levels deep; json_object_put() it. NULL if bad. What
+ * it holds can be written as JSON again, and stored: its strings have lost their NULs.
+ */
 struct json_object *fynq_gemini_json_parse(struct fynq_str text);
 
 /* A member of that type; belongs to o. */

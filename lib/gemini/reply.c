@@ -1,4 +1,3 @@
-#include <stdio.h>
 #include <string.h>
 
 #include "gemini/error.h"
@@ -34,19 +33,24 @@ add_plain_part(struct fynq_buf *out, struct fynq_str text)
 static struct fynq_str
 growing_part(const struct fynq_gemini_reply *r)
 {
-	return (struct fynq_str){ r->text.p + r->run, r->text.n - r->run };
+	return (struct fynq_str){ fynq_buf_str(&r->text).p + r->run, r->text.n - r->run };
 }
 
-/* PostgreSQL's text holds no NUL, and a reader has no use for one. */
+/* Close the plain part that is growing and put another behind it, both or neither. */
 static void
-add_text(struct fynq_buf *out, struct fynq_str text)
+add_closed_part(struct fynq_gemini_reply *r, struct json_object *part)
 {
-	struct fynq_str piece;
+	struct fynq_buf both = FYNQ_BUF_INIT(r->parts.max);
 
-	while (text.p != NULL) {
-		fynq_str_cut(text, '\0', &piece, &text);
-		fynq_buf_add(out, piece);
-	}
+	add_plain_part(&both, growing_part(r));
+	fynq_buf_add(&both, fynq_str_of(json_object_to_json_string_ext(
+				part, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE)));
+	fynq_buf_add_char(&both, ',');
+	if (both.full)
+		r->parts.full = true;
+	else
+		fynq_buf_add(&r->parts, fynq_buf_str(&both));
+	fynq_buf_release(&both);
 }
 
 static void
@@ -57,24 +61,28 @@ add_part(struct fynq_gemini_reply *r, struct json_object *part)
 	bool shown = text != NULL && !json_object_get_boolean(thought);
 	bool plain = shown && thought == NULL && json_object_object_length(part) == 1;
 
-	if (!plain) {
-		add_plain_part(&r->parts, growing_part(r));
-		fynq_buf_add(
-		    &r->parts, fynq_str_of(json_object_to_json_string_ext(
-				   part, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE)));
-		fynq_buf_add_char(&r->parts, ',');
-	}
+	if (!plain)
+		add_closed_part(r, part);
 	if (shown)
-		add_text(&r->text, fynq_gemini_json_str(text));
+		fynq_buf_add(&r->text, fynq_gemini_json_str(text));
 	if (!plain)
 		r->run = r->text.n;
 }
 
+/* As much of a word as fits, cut between characters. */
 static void
 copy(char *to, size_t size, struct json_object *from)
 {
-	if (from != NULL)
-		snprintf(to, size, "%s", json_object_get_string(from));
+	struct fynq_str word = fynq_gemini_json_str(from);
+
+	if (from == NULL)
+		return;
+	if (word.n > size - 1)
+		word.n = size - 1;
+	while (!fynq_str_utf8(word))
+		word.n--;
+	memcpy(to, word.p, word.n);
+	to[word.n] = '\0';
 }
 
 static void

@@ -27,9 +27,8 @@ empty(struct fynq_buf *b)
 static void
 end_event(struct fynq_sse *s)
 {
-	if (s->data.n == 0)
-		return;
-	s->event(s->arg, fynq_buf_str(&s->data));
+	if (s->data.n > 0 && !s->overrun)
+		s->event(s->arg, fynq_buf_str(&s->data));
 	empty(&s->data);
 }
 
@@ -74,9 +73,10 @@ take_line(struct fynq_sse *s, struct fynq_str line)
 }
 
 static bool
-overrun(const struct fynq_sse *s)
+fits(struct fynq_sse *s)
 {
-	return s->line.full || s->data.full || s->raw.full;
+	s->overrun = s->overrun || s->line.full || s->data.full || s->raw.full;
+	return !s->overrun;
 }
 
 bool
@@ -90,24 +90,27 @@ fynq_sse_feed(struct fynq_sse *s, struct fynq_str bytes)
 			fynq_buf_add(&s->line, line);
 			line = fynq_buf_str(&s->line);
 		}
+		if (!fits(s))
+			return false;
 		take_line(s, line);
+		if (!fits(s))
+			return false;
 		empty(&s->line);
 		bytes = rest;
-		if (overrun(s))
-			return false;
 	}
 	fynq_buf_add(&s->line, bytes);
-	return !overrun(s);
+	return fits(s);
 }
 
 bool
 fynq_sse_finish(struct fynq_sse *s)
 {
-	if (s->line.n > 0)
+	if (s->line.n > 0 && fits(s))
 		take_line(s, fynq_buf_str(&s->line));
+	if (fits(s))
+		end_event(s);
 	fynq_buf_release(&s->line);
-	end_event(s);
-	return !overrun(s);
+	return !s->overrun;
 }
 
 void

@@ -14,6 +14,7 @@ enum { FYNQ_SSE_EVENT_MAX = 4 << 20, FYNQ_SSE_RAW_MAX = 64 << 10 };
 
 struct fynq_sse {
 	struct fynq_buf line, data, raw;
+	bool overrun; /* one of them was too small: nothing more is told */
 	void (*event)(void *arg, struct fynq_str data);
 	void *arg;
 };

@@ -18,10 +18,8 @@ fynq_access_log(const struct fynq_req *rq)
 		fynq_buf_add(&b, FYNQ_STR(",\"user\":"));
 		fynq_buf_add_json(&b, rq->caller.id);
 	}
-	if (rq->trace_id.n > 0) {
-		fynq_buf_add(&b, FYNQ_STR(",\"trace_id\":"));
-		fynq_buf_add_json(&b, rq->trace_id);
-	}
+	if (rq->traceparent.n > 0)
+		fynq_buf_printf(&b, ",\"trace_id\":\"%.32s\"", rq->traceparent.p + 3);
 	if (rq->problem.error != FYNQ_OK)
 		fynq_buf_printf(&b, ",\"error\":\"%s\"", fynq_err_info(rq->problem.error)->code);
 	fynq_log_request(rq->id);

@@ -297,6 +297,8 @@ components(struct fynq_doc *d)
 		FYNQ_OUT("detail", STRING, "What went wrong here.", .flags = FYNQ_OPTIONAL),
 		FYNQ_OUT("instance", STRING, "The request's id."),
 		FYNQ_OUT("code", STRING, "The error, for programs.", .values = codes),
+		FYNQ_OUT("retry_after", INT, "When to try again, in seconds, as Retry-After.",
+		    .flags = FYNQ_OPTIONAL),
 		FYNQ_OUT(
 		    "errors", ARRAY, "The fields at fault.", .flags = FYNQ_OPTIONAL, .sub = fault),
 		FYNQ_FIELD_END,

@@ -1,5 +1,7 @@
 #include "http/problem.h"
 
+enum { RETRY_SECONDS = 5 };
+
 static void
 member(struct fynq_buf *out, const char *name, struct fynq_str text)
 {
@@ -25,6 +27,16 @@ add_faults(struct fynq_buf *out, const struct fynq_problem *problem)
 	fynq_buf_add_char(out, ']');
 }
 
+int
+fynq_problem_retry_after(const struct fynq_problem *problem)
+{
+	int status = fynq_err_info(problem->error)->status;
+
+	if (problem->retry_after > 0 || (status != 429 && status != 503))
+		return problem->retry_after;
+	return RETRY_SECONDS;
+}
+
 void
 fynq_problem_json(
     struct fynq_buf *out, const struct fynq_problem *problem, struct fynq_str instance)
@@ -38,6 +50,8 @@ fynq_problem_json(
 		member(out, "detail", problem->detail);
 	member(out, "instance", instance);
 	member(out, "code", fynq_str_of(info->code));
+	if (fynq_problem_retry_after(problem) > 0)
+		fynq_buf_printf(out, ",\"retry_after\":%d", fynq_problem_retry_after(problem));
 	if (problem->n_faults > 0)
 		add_faults(out, problem);
 	fynq_buf_add_char(out, '}');

@@ -24,9 +24,15 @@ struct fynq_problem {
 };
 
 /*
+ * When to come back, in seconds: what was recorded, else a few seconds where the status is 429 or
+ * 503, else 0 for nothing to say.
+ */
+int fynq_problem_retry_after(const struct fynq_problem *problem);
+
+/*
  * Append the problem as JSON: type (urn:fynq:problem:CODE), title, status, detail where there is
- * one, instance (the request's id), code and, where fields are at fault, errors[] with the field,
- * code and message of each.
+ * one, instance (the request's id), code, retry_after where there is one (an event of a stream has
+ * no header) and, where fields are at fault, errors[] with the field, code and message of each.
  */
 void fynq_problem_json(
     struct fynq_buf *out, const struct fynq_problem *problem, struct fynq_str instance);

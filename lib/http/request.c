@@ -127,23 +127,24 @@ sane_id(struct fynq_str s)
 	return s.n >= 8 && s.n <= 64;
 }
 
-/* The trace-id of 00-<32 hex>-<16 hex>-<2 hex>; absent where it is anything else or zero. */
+/* 00-<32 hex>-<16 hex>-<2 hex> with a trace-id that is not zero; absent where it is not. */
 static struct fynq_str
-trace_id(struct fynq_str header)
+valid_traceparent(struct fynq_str header)
 {
-	struct fynq_str id;
-	bool zero = true;
+	static const struct fynq_str zeros = FYNQ_STR_INIT("00-00000000000000000000000000000000");
+	static const char form[] = "00-xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx-xxxxxxxxxxxxxxxx-xx";
+	static const struct fynq_str none;
 
-	if (header.n != 55 || !fynq_str_starts(header, FYNQ_STR("00-")) || header.p[35] != '-' ||
-	    header.p[52] != '-')
-		return (struct fynq_str){ 0 };
-	id = (struct fynq_str){ header.p + 3, 32 };
-	for (size_t i = 0; i < id.n; i++) {
-		if (!isxdigit((unsigned char)id.p[i]) || isupper((unsigned char)id.p[i]))
-			return (struct fynq_str){ 0 };
-		zero = zero && id.p[i] == '0';
+	if (header.n != sizeof(form) - 1 || fynq_str_starts(header, zeros))
+		return none;
+	for (size_t i = 0; i < header.n; i++) {
+		bool hex = isxdigit((unsigned char)header.p[i]) &&
+			   !isupper((unsigned char)header.p[i]);
+
+		if (form[i] == 'x' ? !hex : header.p[i] != form[i])
+			return none;
 	}
-	return zero ? (struct fynq_str){ 0 } : id;
+	return header;
 }
 
 static bool
@@ -188,7 +189,8 @@ fynq_req_head(struct fynq_req *rq)
 		id = fynq_uuid_str(&made);
 	}
 	rq->id = fynq_arena_copy(rq->arena, id);
-	rq->trace_id = fynq_arena_copy(rq->arena, trace_id(fynq_req_param(rq, "HTTP_TRACEPARENT")));
+	rq->traceparent = fynq_arena_copy(
+	    rq->arena, valid_traceparent(fynq_req_param(rq, "HTTP_TRACEPARENT")));
 	rq->content_type = fynq_arena_copy(rq->arena, fynq_req_param(rq, "CONTENT_TYPE"));
 	rq->origin = fynq_arena_copy(rq->arena, fynq_req_param(rq, "HTTP_ORIGIN"));
 	read_target(rq);
@@ -304,7 +306,7 @@ fynq_req_slim(struct fynq_req *rq)
 {
 	struct fynq_arena *arena = fynq_arena_new(FYNQ_ARENA_MAX);
 	struct fynq_str *kept[] = { &rq->id, &rq->path, &rq->query, &rq->content_type, &rq->origin,
-		&rq->trace_id, &rq->caller.id, &rq->caller.session, &rq->caller.claims };
+		&rq->traceparent, &rq->caller.id, &rq->caller.session, &rq->caller.claims };
 
 	for (size_t i = 0; i < sizeof(kept) / sizeof(kept[0]); i++)
 		*kept[i] = fynq_arena_copy(arena, *kept[i]);

@@ -68,8 +68,8 @@ struct fynq_req {
 	enum fynq_method method;
 	struct fynq_str path, query; /* as sent, still percent-encoded */
 	struct fynq_str content_type;
-	struct fynq_str origin;	  /* of the page that asks; absent outside browsers */
-	struct fynq_str trace_id; /* of a valid traceparent (W3C Trace Context), or absent */
+	struct fynq_str origin;	     /* of the page that asks; absent outside browsers */
+	struct fynq_str traceparent; /* a valid one (W3C Trace Context), or absent */
 	size_t content_length;
 	struct fynq_str body;
 	struct json_object *json; /* the body, where the route takes JSON */
@@ -113,7 +113,7 @@ int fynq_req_fd(const struct fynq_req *rq);
 struct fynq_str fynq_req_param(const struct fynq_req *rq, const char *name);
 
 /*
- * Read method, path, query, content type and length, origin, request id and trace id, as copies
+ * Read method, path, query, content type and length, origin, request id and traceparent, as copies
  * that outlive FastCGI's parameters. Path and query are those of REQUEST_URI, else SCRIPT_NAME
  * with PATH_INFO and QUERY_STRING. BAD_REQUEST where the head makes no sense.
  */

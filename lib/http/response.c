@@ -7,8 +7,6 @@
 #include "base/log.h"
 #include "http/response.h"
 
-enum { RETRY_SECONDS = 5 };
-
 static const char *
 reason(int status)
 {
@@ -135,20 +133,19 @@ fynq_reply_problem(struct fynq_req *rq)
 	struct fynq_problem *problem = &rq->problem;
 	struct fynq_buf body = FYNQ_BUF_INIT(65536);
 	struct fynq_str text;
-	int status;
+	int status, retry_after;
 
 	if (problem->error == FYNQ_OK)
 		problem->error = FYNQ_E_INTERNAL;
 	status = fynq_err_info(problem->error)->status;
-	if (problem->retry_after == 0 && (status == 429 || status == 503))
-		problem->retry_after = RETRY_SECONDS;
+	retry_after = fynq_problem_retry_after(problem);
 	fynq_problem_json(&body, problem, rq->id);
 	text = fynq_arena_copy(rq->arena, fynq_buf_str(&body));
 	fynq_buf_release(&body);
 	(void)fynq_reply_body(rq, status, "application/problem+json", text);
-	if (problem->retry_after > 0)
+	if (retry_after > 0)
 		fynq_reply_header(
-		    rq, "Retry-After", fynq_arena_printf(rq->arena, "%d", problem->retry_after));
+		    rq, "Retry-After", fynq_arena_printf(rq->arena, "%d", retry_after));
 }
 
 /* The request's origin where the settings list it; absent otherwise. */
@@ -198,6 +195,8 @@ fynq_reply_head(const struct fynq_req *rq, struct fynq_buf *out)
 	if (reply->media_type != NULL)
 		fynq_buf_printf(out, "Content-Type: %s\r\n", reply->media_type);
 	fynq_buf_printf(out, "X-Request-Id: %.*s\r\n", FYNQ_STR_ARG(rq->id));
+	if (rq->traceparent.n > 0)
+		fynq_buf_printf(out, "traceparent: %.*s\r\n", FYNQ_STR_ARG(rq->traceparent));
 	fynq_buf_add(out, FYNQ_STR("X-Content-Type-Options: nosniff\r\n"));
 	if (reply->headers.n == 0 ||
 	    memmem(reply->headers.p, reply->headers.n, "Cache-Control:", 14) == NULL)

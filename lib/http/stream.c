@@ -1,5 +1,6 @@
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/epoll.h>
 #include <unistd.h>
 
@@ -40,6 +41,16 @@ lose(struct fynq_stream *s)
 	fynq_evloop_post(s->ending ? call_ended : call_gone, s);
 }
 
+/* Standard output may have been made non-blocking by whoever shares it. */
+static void
+wait_for_output(struct fynq_stream *s)
+{
+	struct pollfd p = { .fd = s->watch.fd, .events = POLLOUT };
+
+	if (poll(&p, 1, STALL_SECONDS * 1000) == 0)
+		lose(s);
+}
+
 /* Give the descriptor what it takes; what is left waits for EPOLLOUT. */
 static void
 flush(struct fynq_stream *s)
@@ -51,7 +62,9 @@ flush(struct fynq_stream *s)
 			s->last_us = fynq_clock_mono_us();
 			fynq_buf_shift(&s->held, (size_t)n);
 		} else if (errno == EAGAIN) {
-			break;
+			if (!s->rq->cgi)
+				break;
+			wait_for_output(s);
 		} else if (errno != EINTR) {
 			lose(s);
 		}

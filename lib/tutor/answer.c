@@ -11,6 +11,7 @@
 #include "http/response.h"
 #include "http/stream.h"
 #include "tutor/answer.h"
+#include "tutor/runner.h"
 
 /* A client waits this long for a database that is away; the reply itself waits on. */
 enum { TICK_MS = 250, STORE_RETRY_MS = 1000, STORE_PATIENCE_MS = 30000, HEAD_MAX = 16384 };
@@ -220,6 +221,14 @@ after_store(void *arg)
 		if (a->reply.p == NULL && a->error == FYNQ_OK)
 			a->error = FYNQ_E_NOT_FOUND;
 		tell(a, a->error);
+		settle(a);
+		return;
+	}
+	if (a->store_error != FYNQ_E_DB_UNAVAILABLE && a->store_error != FYNQ_E_DB_TIMEOUT) {
+		/* The database will not have it, now or later: it is marked failed. */
+		fynq_runner_abandon(&a->turn.reply);
+		a->stored = true;
+		tell(a, FYNQ_E_INTERNAL);
 		settle(a);
 		return;
 	}

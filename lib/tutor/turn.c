@@ -48,9 +48,9 @@ static const struct fynq_stmt add_reply = { "add_reply", FYNQ_AS_SERVICE, FYNQ_O
 	") update chats c set leaf_id = r.id from r where c.id = r.chat_id" };
 
 /*
- * The way back from the question, until the budget is spent. A reply that has no text is left out,
- * and neighbouring turns of one sender become one content, as roles must alternate. Tokens are
- * estimated at four bytes each. $1 question, $2 budget.
+ * The way back from the question, until the budget is spent. A reply that failed or has no text
+ * is left out, and neighbouring turns of one sender become one content, as roles must alternate.
+ * Tokens are estimated at four bytes each. $1 question, $2 budget.
  */
 static const struct fynq_stmt get_contents = { "get_contents", FYNQ_AS_USER, FYNQ_REPEATABLE,
 	"with recursive path as ("
@@ -66,7 +66,7 @@ static const struct fynq_stmt get_contents = { "get_contents", FYNQ_AS_USER, FYN
 	"  select back, sender, case when status = 'complete' and parts is not null then parts"
 	"    else jsonb_build_array(jsonb_build_object('text', content)) end as parts,"
 	"    sender is distinct from lag(sender) over (order by back desc) as starts"
-	"  from path where content <> '' and status <> 'pending'"
+	"  from path where content <> '' and status in ('complete', 'stopped')"
 	"), numbered as ("
 	"  select *, count(*) filter (where starts) over (order by back desc) as content from told"
 	"), contents as ("
@@ -173,7 +173,8 @@ fynq_turn_close(struct fynq_req *rq, const struct fynq_turn *turn, enum fynq_tur
 	struct fynq_rows rows;
 	enum fynq_err e;
 
-	fynq_gemini_reply_parts(reply, &parts);
+	if (status == FYNQ_TURN_COMPLETE)
+		fynq_gemini_reply_parts(reply, &parts);
 	const struct fynq_str args[] = {
 		fynq_uuid_str(&turn->reply),
 		fynq_str_of(names[status]),

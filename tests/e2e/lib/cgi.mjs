@@ -16,8 +16,8 @@ export class Cgi {
   /**
    * One request to NAME.fcgi. `target` is a whole path with its query. Resolves, when the program
    * has ended, with {status, headers (a Headers), text, json, chunks: [{at, text}], code, stderr}.
-   * `started` is given the process, for a test that watches it or leaves it; `environment` overrides
-   * the request's own variables, too.
+   * `started` is given the process, for a test that watches it or leaves it; `environment`
+   * overrides the request's own variables, too.
    */
   call = async (
     name,

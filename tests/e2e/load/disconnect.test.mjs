@@ -1,5 +1,5 @@
-// Clients that go away in the middle of a stream, and clients that stop reading: the first end their
-// call to Gemini at once, the second delay nobody.
+// Clients that go away in the middle of a stream, and clients that stop reading: the first end
+// their call to Gemini at once, the second delay nobody.
 
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
@@ -51,7 +51,7 @@ async function leave(token, content) {
   throw new Error(`the stream ended after ${text}`);
 }
 
-/** Clients of a group leave together; resolves, when Gemini's calls have ended, with delays in ms. */
+/** A group leaves together; resolves, when its calls to Gemini have ended, with delays in ms. */
 async function leaveTogether(token, name, size) {
   await stack.gemini.script(name, HALF);
   const gone = await Promise.all(upTo(size).map((i) => leave(token, `${name} #${i}#`)));
@@ -65,7 +65,8 @@ async function leaveTogether(token, name, size) {
 
 /**
  * A round in a new chat process, as Node's HTTP/2 server bears 1,000 cancelled streams on a
- * connection at once, and no more: CLIENTS leave, `size` at a time, beside streams that say nothing.
+ * connection at once, and no more: CLIENTS leave, `size` at a time, beside streams that are
+ * silent.
  */
 async function round(name, size, { token }) {
   const restarted = await stack.fynqctl(["restart", "chat"]);
@@ -184,6 +185,7 @@ test("a client that stops reading delays nobody and is given up", { timeout: 600
   assert.ok(row.length > 0 && row.length <= call.events_sent * LARGE.length);
   assert.ok(Math.max(...gaps) <= MOST_GAP_MS);
   assert.ok(growth <= MOST_GROWTH_KB, `${growth} KB`);
-  await assert.rejects(stalled.all()); // It never saw an end.
+  const seen = await stalled.all().catch(() => ({}));
+  assert.equal(seen.done, undefined);
   await waitUntil(async () => (await descriptors(pid)) <= fds, { what: "no descriptor leaked" });
 });

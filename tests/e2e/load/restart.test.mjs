@@ -2,6 +2,7 @@
 // none fails, none is cut. A restart that cannot succeed changes nothing.
 
 import assert from "node:assert/strict";
+import { randomUUID } from "node:crypto";
 import { after, test } from "node:test";
 
 import { waitUntil } from "../lib/fynq.mjs";
@@ -24,7 +25,9 @@ for (const count of LENGTHS) {
 async function ask(token, content, chat) {
   const body = { content, stream: true, ...(chat ? { chat_id: chat } : {}) };
   const stream = await stack.sse("/chat/message", body, { token });
-  if (stream.status !== 200) throw new Error(`${stream.status} ${JSON.stringify(await stream.json())}`);
+  if (stream.status !== 200) {
+    throw new Error(`${stream.status} ${JSON.stringify(await stream.json())}`);
+  }
   const { events, text, start, done, error } = await stream.all();
   assert.equal(error, undefined);
   assert.ok(done, `cut after ${events.length} events`);
@@ -87,7 +90,7 @@ function visitor(crowd, number, student) {
       ({ access_token: token, refresh_token: refreshToken } = session ?? student.session);
     },
     () => expect(201, "POST", "/auth/register", {
-      email: `${crypto.randomUUID()}@example.com`,
+      email: `${randomUUID()}@example.com`,
       password,
       birth_date: "2000-01-31",
     }),
@@ -165,7 +168,7 @@ test("restarts under load: none fails, none is cut", { timeout: 120000 }, async 
   assert.deepEqual(rows, []);
 });
 
-test("a restart that cannot succeed is refused and disturbs nothing", { timeout: 90000 }, async () => {
+test("a restart that cannot succeed disturbs nothing", { timeout: 90000 }, async () => {
   const users = await each(USERS, 6, () => stack.register());
   const crowd = new Crowd();
   for (const i of upTo(LONG_STREAMS)) crowd.add(longStream(crowd, i, users[i % USERS]));

@@ -40,6 +40,9 @@ in_build() {
 
 configure_build() { (configure_in build --enable-werror); }
 configure_build-asan() { (configure_in build-asan --enable-werror --enable-asan CFLAGS='-O1 -g'); }
+configure_build-faults() {
+	(configure_in build-faults --enable-werror --enable-asan --enable-faults CFLAGS='-O1 -g')
+}
 configure_build-clang() { (configure_in build-clang --enable-werror CC=clang); }
 configure_build-fuzz() {
 	(configure_in build-fuzz --enable-werror --enable-fuzzing --disable-shared --enable-static \

@@ -55,15 +55,32 @@ attempt() {
 	shift 2
 	printf '%s\n' "==> $title" >&2
 	: >"$log"
-	set +e
+	# In the background, in a process group of its own: only so does a signal end it at once.
+	set -m
 	(
-		set -e
-		"$@"
-	) 2>&1 </dev/null | show_progress "$log"
-	attempt_status=${PIPESTATUS[0]}
-	set -e
+		set +e
+		(
+			set -e
+			"$@"
+		) 2>&1 </dev/null | show_progress "$log"
+		exit "${PIPESTATUS[0]}"
+	) &
+	attempt_pid=$!
+	set +m
+	attempt_status=0
+	wait "$attempt_pid" || attempt_status=$?
+	attempt_pid=
 	took "$began"
 }
+
+attempt_pid=
+interrupted() {
+	if [ -n "$attempt_pid" ]; then
+		kill -TERM -- "-$attempt_pid"
+	fi
+	exit 130
+}
+trap interrupted INT TERM HUP
 
 # step TITLE COMMAND...: the same, but where it fails, show the end of its output and give up.
 step() {

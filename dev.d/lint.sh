@@ -55,6 +55,7 @@ all_listed() {
 }
 
 generated_fresh() {
+	# shellcheck disable=SC2016
 	node --input-type=module -e '
 		import { readFileSync } from "node:fs";
 		import { documents } from "./dev.d/documents.mjs";

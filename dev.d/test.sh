@@ -26,14 +26,15 @@ in_folder() {
 	"$@"
 }
 
-# unit_tests TITLE FOLDER: programs of tests/unit by their TAP lines; one that ends badly without a
-# "not ok" failed once. cmocka calls a skipped test "not ok", too.
-unit_tests() {
-	local title=$1 folder=$2 log trs tap=$logs/$2.tap
-	attempt "$title" "$logs/$folder" in_folder "$folder" \
-		make --no-print-directory -k check -j"$(nproc)"
+# tap_tests TITLE FOLDER PART COMMAND...: the command is a make check in FOLDER; its programs of
+# tests/PART are counted by their TAP lines, one that ends badly without a "not ok" as one failure.
+# cmocka calls a skipped test "not ok", too.
+tap_tests() {
+	local title=$1 folder=$2 part=$3 log trs tap=$logs/$2.tap
+	shift 3
+	attempt "$title" "$logs/$folder" in_folder "$folder" "$@"
 	: >"$tap"
-	for trs in "$folder"/tests/unit/*.trs; do
+	for trs in "$folder/tests/$part"/*.trs; do
 		[ -e "$trs" ] || continue
 		log=${trs%.trs}.log
 		grep -v '# SKIP' "$log" >>"$tap" || true
@@ -47,6 +48,17 @@ unit_tests() {
 		echo "not ok - make check" >>"$tap"
 	fi
 	add "$(count "$tap" '^ok')" "$(count "$tap" '^not ok')" "$title"
+}
+
+unit_tests() {
+	tap_tests "$1" "$2" unit make --no-print-directory -k check -j"$(nproc)"
+}
+
+# Every fallible call fails once, against the stack's database.
+fault_tests() {
+	tap_tests "fault tests" build-faults faults \
+		env FYNQ_DATABASE_URL="$(database_url fynq)" \
+		make --no-print-directory check TESTS=tests/faults/test-faults
 }
 
 # The same programs under valgrind, each one test.
@@ -195,11 +207,10 @@ test_command() {
 	mkdir -m 0700 "$run/log"
 	logs=$run/log
 	trap clean_up EXIT
-	trap 'exit 130' INT TERM HUP
 	unset GEMINI_API_KEY
 
+	build_into build
 	if [ $# -eq 0 ]; then
-		build_into build
 		unit_tests "unit tests" build
 		valgrind_tests
 	else
@@ -211,11 +222,13 @@ test_command() {
 	build_into build-asan
 	if [ "$units" = yes ]; then
 		unit_tests "unit tests with sanitizers" build-asan
+		build_into build-faults
 	fi
 	up --state "$run/shared" --built --asan --fast \
 		--set FYNQ_BCRYPT_COST=4 --set FYNQ_DRAIN_SECONDS=20
 	if [ "$units" = yes ]; then
 		pgtap_tests
+		fault_tests
 		node_tests "end-to-end tests" 4 tests/e2e/*.test.mjs
 		shopt -s nullglob
 		set -- tests/e2e/load/*.test.mjs

@@ -23,7 +23,7 @@ must(bool holds)
 		abort();
 }
 
-/* A reader of RFC 8259 and of nothing more: json-c's own takes NaN, 1. and 'x'. */
+/* A reader of RFC 8259 and of nothing more: json-c's own takes NaN, 1., -.5 and 'x'. */
 struct reader {
 	const char *p, *end;
 };

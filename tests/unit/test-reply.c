@@ -243,7 +243,7 @@ bounds_the_depth(void **state)
 static void
 lets_no_bad_json_into_the_parts(void **state)
 {
-	static const char *const values[] = { "NaN", "Infinity", "-Infinity", "1.", "'x'" };
+	static const char *const values[] = { "NaN", "Infinity", "-Infinity", "1.", "-.5", "'x'" };
 
 	(void)state;
 	for (size_t i = 0; i < LENGTH(values); i++) {

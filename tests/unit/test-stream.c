@@ -362,6 +362,8 @@ holds_back_for_a_slow_reader(void **state)
 	end_stream(&c);
 	turn_a_few();
 	assert_int_equal(c.ended, 0);
+	send_bytes(&c, FYNQ_STR("behind the end"));
+	tick(&c);
 	while (c.ended == 0) {
 		read_some(&c);
 		fynq_evloop_turn(100);
@@ -389,7 +391,7 @@ static void
 gives_up_a_reader_that_stalls(void **state)
 {
 	struct client stalled, other;
-	size_t bytes;
+	size_t bytes, sent;
 
 	(void)state;
 	fynq_config.stream_buffer = 20000;
@@ -405,12 +407,14 @@ gives_up_a_reader_that_stalls(void **state)
 
 	read_some(&stalled);
 	bytes = stalled.bytes.n;
+	sent = stalled.rq->reply.bytes_sent;
 	send_bytes(&stalled, FYNQ_STR("more"));
 	send_event(&stalled, "delta", FYNQ_STR("{}"));
 	tick(&stalled);
 	turn_a_few();
 	read_some(&stalled);
 	assert_int_equal(stalled.bytes.n, bytes);
+	assert_int_equal(stalled.rq->reply.bytes_sent, sent);
 
 	end_stream(&stalled);
 	assert_int_equal(stalled.ended, 0);

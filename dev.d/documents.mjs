@@ -65,7 +65,8 @@ Paths are those of an installation under \`/usr\`.
 const API_HEAD = `# Routes
 
 Made by \`./dev generate\` from the route tables in cgi-bin/. The document of each endpoint is the
-binding form: what a route takes and gives, with bounds, and every error.
+binding form: what a route takes and gives, with bounds, and every error. Routes marked SSE can
+stream: see [a streamed reply](../streams.md).
 `;
 
 function tableOf(endpoints) {

@@ -18,6 +18,17 @@ is_prepared(const struct fynq_batch *b, const struct fynq_stmt *stmt)
 	return false;
 }
 
+/* For what this batch prepares too, which counts only once it is answered. */
+static bool
+has_room(const struct fynq_batch *b)
+{
+	size_t n = b->conn->n_prepared;
+
+	for (int i = 0; i < b->n; i++)
+		n += b->items[i].prepares;
+	return n < FYNQ_PREPARED_MAX;
+}
+
 static void
 add_item(struct fynq_batch *b, const struct fynq_stmt *stmt, bool prepares)
 {
@@ -31,22 +42,23 @@ fynq_batch_add(
 	PGconn *pg = b->conn->pg;
 	const char *values[FYNQ_ARGS_MAX];
 	int n = (int)n_args;
+	bool prepared;
 
 	if (n_args > FYNQ_ARGS_MAX || b->n + 2 > FYNQ_BATCH_MAX || fynq_fault_now())
 		return false;
 	for (size_t i = 0; i < n_args; i++)
 		values[i] = args[i].p != NULL ? fynq_arena_strdup(b->arena, args[i]) : NULL;
-	if (!fynq_config.db_prepare || b->conn->n_prepared + FYNQ_BATCH_MAX > FYNQ_PREPARED_MAX) {
-		add_item(b, stmt, false);
-		return PQsendQueryParams(pg, stmt->sql, n, NULL, values, NULL, NULL, 0) == 1;
-	}
-	if (!is_prepared(b, stmt)) {
+	prepared = is_prepared(b, stmt);
+	if (!prepared && fynq_config.db_prepare && has_room(b)) {
 		add_item(b, stmt, true);
 		if (PQsendPrepare(pg, stmt->name, stmt->sql, 0, NULL) != 1)
 			return false;
+		prepared = true;
 	}
 	add_item(b, stmt, false);
-	return PQsendQueryPrepared(pg, stmt->name, n, values, NULL, NULL, 0) == 1;
+	if (prepared)
+		return PQsendQueryPrepared(pg, stmt->name, n, values, NULL, NULL, 0) == 1;
+	return PQsendQueryParams(pg, stmt->sql, n, NULL, values, NULL, NULL, 0) == 1;
 }
 
 /* Wait until libpq has a whole result. False once the deadline passed or the server went away. */

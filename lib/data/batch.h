@@ -31,7 +31,8 @@ struct fynq_batch {
 };
 
 /*
- * Queue a statement. Nothing is sent before fynq_batch_run(). False where libpq refuses, which
+ * Queue a statement. It may be on its way from here on, but nothing is executed for good before the
+ * sync that fynq_batch_run() adds. False where libpq refuses, which
  * means that the connection is broken.
  */
 bool fynq_batch_add(

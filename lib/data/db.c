@@ -98,6 +98,17 @@ take_rows(const struct fynq_batch *b, const struct fynq_step *steps, size_t n, c
 	}
 }
 
+/* What is wrong with a value is told with the value, which is a student's: that is left out. */
+static void
+log_failure(const struct fynq_batch *b)
+{
+	bool about_data = b->sqlstate[0] == '2' && (b->sqlstate[1] == '2' || b->sqlstate[1] == '3');
+
+	fynq_log(FYNQ_LOG_WARN, "database", "SQLSTATE %s: %.*s (constraint \"%.*s\")", b->sqlstate,
+	    FYNQ_STR_ARG(about_data ? FYNQ_STR("a value was refused") : b->message),
+	    FYNQ_STR_ARG(b->constraint));
+}
+
 /*
  * One attempt. *again_r is set where another one can neither do harm nor is bound to fail the
  * same way: the error is transient, or the connection broke before the COMMIT was sent or under
@@ -110,7 +121,7 @@ attempt(
 	int64_t deadline = fynq_clock_mono_us() + (fynq_config.db_timeout_ms + MARGIN_MS) * 1000;
 	int where[FYNQ_STEPS_MAX];
 	struct fynq_batch b = { .arena = rq->arena };
-	bool keep;
+	bool keep, late;
 
 	*again_r = false;
 	FYNQ_TRY(fynq_pool_take(&b.conn, fynq_clock_mono_us() + fynq_config.db_timeout_ms * 1000));
@@ -124,24 +135,21 @@ attempt(
 		fynq_pool_give(b.conn, true);
 		return FYNQ_OK;
 	}
+	late = fynq_clock_mono_us() >= deadline;
 	if (b.failed && !b.broken) {
 		*again_r = fynq_sqlstate_transient(b.sqlstate);
 		keep = !fynq_sqlstate_fatal(b.sqlstate) && roll_back(b.conn, rq->arena, deadline);
 	} else {
-		*again_r = repeatable;
+		*again_r = repeatable && !late;
 		keep = false;
 	}
 	fynq_pool_give(b.conn, keep);
-	if (!b.failed) {
-		bool late = fynq_clock_mono_us() >= deadline;
-
-		fynq_log(
-		    FYNQ_LOG_ERROR, "database", late ? "no answer in time" : "connection lost");
-		return late ? FYNQ_E_DB_TIMEOUT : FYNQ_E_DB_UNAVAILABLE;
+	if (b.failed) {
+		log_failure(&b);
+		return fynq_sqlstate_error(b.sqlstate);
 	}
-	fynq_log(FYNQ_LOG_WARN, "database", "SQLSTATE %s: %.*s (constraint \"%.*s\")", b.sqlstate,
-	    FYNQ_STR_ARG(b.message), FYNQ_STR_ARG(b.constraint));
-	return fynq_sqlstate_error(b.sqlstate);
+	fynq_log(FYNQ_LOG_ERROR, "database", late ? "no answer in time" : "connection lost");
+	return late ? FYNQ_E_DB_TIMEOUT : FYNQ_E_DB_UNAVAILABLE;
 }
 
 enum fynq_err

@@ -102,8 +102,8 @@ fynq_gemini_release(struct fynq_gemini_call *call)
 static void
 end(struct fynq_gemini_call *call, enum fynq_err error)
 {
+	fynq_gemini_cancel(call);
 	call->error = error;
-	detach(call);
 	call->ended(call);
 }
 
@@ -160,6 +160,7 @@ transfer_done(CURL *easy, CURLcode code)
 	if (code != CURLE_OK && call->reply.finish[0] == '\0')
 		fynq_log(
 		    FYNQ_LOG_WARN, "gemini", "the transfer failed: %s", curl_easy_strerror(code));
+	detach(call); /* It is over by itself: its connection stays for the next. */
 	end(call, judge(call, code));
 }
 
@@ -283,10 +284,14 @@ on_bytes(char *p, size_t size, size_t n, void *arg)
 {
 	struct fynq_gemini_call *call = arg;
 	struct fynq_str bytes = { p, size * n };
+	curl_off_t sent = 0;
 
 	if (call->status == 0) {
 		curl_easy_getinfo(call->easy, CURLINFO_RESPONSE_CODE, &call->status);
-		fynq_buf_release(&call->body);
+		/* A server may answer before it has read all; curl goes on sending from here. */
+		curl_easy_getinfo(call->easy, CURLINFO_SIZE_UPLOAD_T, &sent);
+		if ((size_t)sent >= call->body.n)
+			fynq_buf_release(&call->body);
 	}
 	if (call->status != 200)
 		fynq_buf_add(

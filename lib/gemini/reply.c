@@ -101,9 +101,10 @@ add_usage(struct fynq_gemini_usage *usage, struct json_object *o)
 	for (size_t i = 0; i < sizeof(counts) / sizeof(counts[0]); i++) {
 		struct json_object *count = fynq_gemini_json_get(o, counts[i].name, json_type_int);
 
-		if (count != NULL)
-			*(int64_t *)((char *)usage + counts[i].offset) = json_object_get_int64(
-			    count);
+		int64_t n = count != NULL ? json_object_get_int64(count) : -1;
+
+		if (n >= 0 && n <= INT32_MAX)
+			*(int64_t *)((char *)usage + counts[i].offset) = n;
 	}
 }
 
@@ -133,7 +134,7 @@ fynq_gemini_reply_add(struct fynq_gemini_reply *r, struct fynq_str json, struct 
 	copy(r->model, sizeof(r->model), fynq_gemini_json_get(o, "modelVersion", json_type_string));
 	add_usage(&r->usage, fynq_gemini_json_get(o, "usageMetadata", json_type_object));
 	json_object_put(o);
-	*text_r = (struct fynq_str){ r->text.p + before, r->text.n - before };
+	*text_r = (struct fynq_str){ fynq_buf_str(&r->text).p + before, r->text.n - before };
 	return !r->text.full && !r->parts.full;
 }
 

@@ -202,7 +202,8 @@ takes_the_largest_event(void **state)
 	let_go(x);
 }
 
-/* Fed piece by piece, the last one being more than fits: refused, and told to nobody. */
+/* Fed piece by piece, the last one being more than fits: refused, and told to nobody; nor is what
+ * follows. */
 static void
 refuses_what_is_too_large(void **state)
 {
@@ -228,6 +229,8 @@ refuses_what_is_too_large(void **state)
 		assert_case(feed(&tape, cases[i].before), cases[i].name);
 		assert_case(feed(&tape, x), cases[i].name);
 		assert_case(!feed(&tape, cases[i].after), cases[i].name);
+		assert_case(!feed(&tape, FYNQ_STR("\n\ndata: a\n\n")), cases[i].name);
+		assert_case(!fynq_sse_finish(&tape.sse), cases[i].name);
 		assert_case(tape.count == 0, cases[i].name);
 		stop(&tape);
 		let_go(x);

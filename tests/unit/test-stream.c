@@ -1,8 +1,4 @@
-#include <fcntl.h>
-#include <sched.h>
 #include <signal.h>
-#include <stdio.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include <fastcgi.h>
@@ -46,12 +42,8 @@ on_ended(struct fynq_stream *s)
 static void
 open_client(struct client *c)
 {
-	static bool made;
 	int fds[2];
 
-	if (!made)
-		fynq_evloop_init();
-	made = true;
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
 	*c = (struct client){ .fd = fds[1], .bytes = FYNQ_BUF_INIT(ALL), .in_call = true };
 	c->rq = fynq_req_new(-1, false);
@@ -217,10 +209,18 @@ expect(struct client *c, struct fynq_str want, bool want_end)
 }
 
 static int
-setup(void **state)
+init(void **state)
 {
 	(void)state;
 	signal(SIGPIPE, SIG_IGN);
+	fynq_evloop_init();
+	return 0;
+}
+
+static int
+setup(void **state)
+{
+	(void)state;
 	fynq_config.stream_buffer = 262144;
 	fynq_config.keepalive_seconds = KEEPALIVE;
 	return 0;
@@ -647,166 +647,10 @@ ticks_leave_the_others_alone(void **state)
 	assert_int_equal(c.gone, 0);
 }
 
-/* A CGI process: a child whose standard output is a pipe. */
-struct cgi {
-	pid_t pid;
-	int fd;
-	struct fynq_str text;
-	int want_gone;
-	bool non_blocking;
-};
-
-/* In the child, where cmocka's assertions would go on with the parent's tests. */
-static void
-cgi_process(const struct cgi *cgi)
-{
-	struct client c = { .rq = fynq_req_new(-1, true) };
-	int64_t deadline = fynq_clock_mono_us() + (int64_t)WAIT_MS * 1000;
-
-	fynq_evloop_init();
-	fynq_stream_open(&c.stream, c.rq, on_gone);
-	send_bytes(&c, FYNQ_STR("Status: 200 OK\r\n\r\n"));
-	send_bytes(&c, cgi->text);
-	send_event(&c, "done", FYNQ_STR("{}"));
-	while (c.gone < cgi->want_gone && fynq_clock_mono_us() < deadline)
-		fynq_evloop_turn(100);
-	end_stream(&c);
-	while (c.ended == 0 && fynq_clock_mono_us() < deadline)
-		fynq_evloop_turn(100);
-	turn_a_few();
-	fynq_req_free(&c.rq);
-	let_go(cgi->text);
-	_exit(c.ended == 1 && c.gone == cgi->want_gone && !c.too_soon ? 0 : 1);
-}
-
-static void
-start_cgi(struct cgi *cgi)
-{
-	int fds[2];
-
-	assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
-	if (cgi->non_blocking)
-		assert_int_equal(fcntl(fds[1], F_SETFL, O_NONBLOCK), 0);
-	if (cgi->want_gone > 0)
-		close(fds[0]);
-	fflush(NULL);
-	cgi->pid = fork();
-	assert_true(cgi->pid >= 0);
-	if (cgi->pid == 0) {
-		dup2(fds[1], STDOUT_FILENO);
-		close(fds[1]);
-		if (cgi->want_gone == 0)
-			close(fds[0]);
-		cgi_process(cgi);
-	}
-	close(fds[1]);
-	cgi->fd = fds[0];
-}
-
-static void
-expect_success(const struct cgi *cgi)
-{
-	int status;
-
-	assert_int_equal(waitpid(cgi->pid, &status, 0), cgi->pid);
-	assert_true(WIFEXITED(status));
-	assert_int_equal(WEXITSTATUS(status), 0);
-}
-
-/* Wait until the pipe holds what it can hold; short writes leave some of its pages half empty. */
-static void
-let_it_fill(int fd)
-{
-	int64_t deadline = fynq_clock_mono_us() + (int64_t)WAIT_MS * 1000;
-	int n = 0, most = fcntl(fd, F_GETPIPE_SZ) - 2 * getpagesize();
-
-	while (ioctl(fd, FIONREAD, &n) == 0 && n < most) {
-		assert_true(fynq_clock_mono_us() < deadline);
-		sched_yield();
-	}
-}
-
-/* Without frames, whole, though the pipe takes a part at a time. */
-static void
-run_cgi(struct cgi *cgi)
-{
-	struct fynq_buf want = FYNQ_BUF_INIT(ALL), got = FYNQ_BUF_INIT(ALL);
-	char block[4096];
-	ssize_t n;
-
-	start_cgi(cgi);
-	if (cgi->text.n > (size_t)fcntl(cgi->fd, F_GETPIPE_SZ))
-		let_it_fill(cgi->fd);
-	while ((n = read(cgi->fd, block, sizeof(block))) > 0)
-		fynq_buf_add(&got, (struct fynq_str){ block, (size_t)n });
-	close(cgi->fd);
-	expect_success(cgi);
-	fynq_buf_add(&want, FYNQ_STR("Status: 200 OK\r\n\r\n"));
-	fynq_buf_add(&want, cgi->text);
-	fynq_buf_add(&want, FYNQ_STR("id: 1\nevent: done\ndata: {}\n\n"));
-	assert_int_equal(got.n, want.n);
-	assert_memory_equal(got.p, want.p, want.n);
-	fynq_buf_release(&want);
-	fynq_buf_release(&got);
-}
-
-static void
-writes_to_standard_output_as_cgi(void **state)
-{
-	static const size_t lengths[] = { 1, 65536, 200000 };
-
-	(void)state;
-	for (size_t i = 0; i < LENGTH(lengths); i++) {
-		struct cgi cgi = { .text = noise(lengths[i]) };
-
-		run_cgi(&cgi);
-		let_go(cgi.text);
-	}
-}
-
-/* It waits also where the server in front left the pipe non-blocking. */
-static void
-waits_for_standard_output(void **state)
-{
-	struct cgi cgi = { .text = noise(1000000), .non_blocking = true };
-
-	(void)state;
-	fynq_config.stream_buffer = 2 << 20;
-	run_cgi(&cgi);
-	let_go(cgi.text);
-}
-
-/* One client that waits is not one that lags: the limit is for streams beside others. */
-static void
-writes_any_length_as_cgi(void **state)
-{
-	struct cgi cgi = { .text = noise(1000000) };
-
-	(void)state;
-	run_cgi(&cgi);
-	let_go(cgi.text);
-}
-
-static void
-hears_that_standard_output_is_closed(void **state)
-{
-	struct cgi cgi = { .text = noise(10), .want_gone = 1 };
-
-	(void)state;
-	start_cgi(&cgi);
-	expect_success(&cgi);
-	let_go(cgi.text);
-}
-
 int
 main(void)
 {
-	/* CGI first: a child is to make a loop of its own, before this process has one. */
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup(writes_to_standard_output_as_cgi, setup),
-		cmocka_unit_test_setup(waits_for_standard_output, setup),
-		cmocka_unit_test_setup(writes_any_length_as_cgi, setup),
-		cmocka_unit_test_setup(hears_that_standard_output_is_closed, setup),
 		cmocka_unit_test_setup(writes_records, setup),
 		cmocka_unit_test_setup(pads_to_eight_bytes, setup),
 		cmocka_unit_test_setup(numbers_its_events, setup),
@@ -823,5 +667,5 @@ main(void)
 		cmocka_unit_test_setup(ticks_leave_the_others_alone, setup),
 	};
 
-	return cmocka_run_group_tests_name("stream", tests, NULL, NULL);
+	return cmocka_run_group_tests_name("stream", tests, init, NULL);
 }

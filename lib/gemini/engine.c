@@ -152,11 +152,10 @@ transfer_done(CURL *easy, CURLcode code)
 		begin_transfer(call);
 		return;
 	}
+	/* What on_event() takes for a fault here is an event that broke off: that is a cut. */
 	bad = call->bad;
-	if (!fynq_sse_finish(&call->sse) || call->reply.text.full || call->reply.parts.full)
-		bad = true;
-	/* An event that broke off is no fault of its own: the missing finishReason tells. */
-	call->bad = bad;
+	call->bad = !fynq_sse_finish(&call->sse) || call->reply.text.full ||
+		    call->reply.parts.full || bad;
 	if (code != CURLE_OK && call->reply.finish[0] == '\0')
 		fynq_log(
 		    FYNQ_LOG_WARN, "gemini", "the transfer failed: %s", curl_easy_strerror(code));

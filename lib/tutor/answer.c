@@ -32,7 +32,7 @@ struct fynq_answer {
 
 	enum fynq_turn_status status;
 	enum fynq_err error; /* for the client; FYNQ_OK for a complete reply */
-	bool storing, stored;
+	bool stored;
 	enum fynq_err store_error;
 	int64_t closed_us;     /* when Gemini's part was over; 0 before */
 	int64_t retry_us;      /* when to try to store again; 0 for not at all */
@@ -214,7 +214,6 @@ after_store(void *arg)
 	struct fynq_answer *a = arg;
 	int64_t now = fynq_clock_mono_us();
 
-	a->storing = false;
 	if (a->store_error == FYNQ_OK) {
 		a->stored = true;
 		/* A chat that was deleted meanwhile has no reply to tell of. */
@@ -257,7 +256,6 @@ store(void *arg)
 static void
 post_store(struct fynq_answer *a)
 {
-	a->storing = true;
 	a->retry_us = 0;
 	fynq_jobs_post(store, a);
 }
@@ -271,8 +269,7 @@ close_reply(struct fynq_answer *a, enum fynq_err e)
 	if (e == FYNQ_OK)
 		a->status = FYNQ_TURN_COMPLETE;
 	else
-		a->status = a->call.reply.text.n > 0 || a->gone ? FYNQ_TURN_STOPPED
-								: FYNQ_TURN_FAILED;
+		a->status = a->gone ? FYNQ_TURN_STOPPED : FYNQ_TURN_FAILED;
 	post_store(a);
 }
 

@@ -1,5 +1,5 @@
 /*
- * The caller's own profile.
+ * The caller's own profile, and what they have used.
  */
 #include "fynq.h"
 
@@ -36,11 +36,37 @@ static const struct fynq_field profile_out[] = { FYNQ_OUT("id", UUID, "The accou
 	FYNQ_OUT("created_at", TIME, "When the profile was made."),
 	FYNQ_OUT("updated_at", TIME, "When it was last changed."), FYNQ_FIELD_END };
 
+static const struct fynq_field count_out[] = { FYNQ_OUT("used", INT, "What counts so far."),
+	FYNQ_OUT("limit", INT, "The limit; null for none.", .flags = FYNQ_NULLABLE),
+	FYNQ_OUT("remaining", INT, "What is left; null without a limit.", .flags = FYNQ_NULLABLE),
+	FYNQ_OUT("reset_seconds", INT, "When it is whole again, in seconds."), FYNQ_FIELD_END };
+
+static const struct fynq_field window_out[] = {
+	FYNQ_OUT("messages", OBJECT, "Questions that were stored.", .sub = count_out),
+	FYNQ_OUT("tokens", OBJECT, "What they and their replies took.", .sub = count_out),
+	FYNQ_FIELD_END
+};
+
+static const struct fynq_field bytes_out[] = {
+	FYNQ_OUT("used", INT, "Bytes of the caller's files."),
+	FYNQ_OUT("limit", INT, "The limit; null for none.", .flags = FYNQ_NULLABLE), FYNQ_FIELD_END
+};
+
+static const struct fynq_field usage_out[] = {
+	FYNQ_OUT("minute", OBJECT,
+	    "The minute that began with its first question; a whole one is ahead where none is on.",
+	    .sub = window_out),
+	FYNQ_OUT("day", OBJECT, "The day in UTC.", .sub = window_out),
+	FYNQ_OUT("saved_tokens", INT, "Tokens of today's replies that Gemini was not asked for."),
+	FYNQ_OUT("bytes", OBJECT, "Files; they have no limit yet.", .sub = bytes_out),
+	FYNQ_FIELD_END
+};
+
 static const enum fynq_err get_errors[] = { FYNQ_E_NOT_FOUND, FYNQ_OK };
 static const enum fynq_err patch_errors[] = { FYNQ_E_NOT_FOUND, FYNQ_E_CONFLICT,
 	FYNQ_E_PRECONDITION_FAILED, FYNQ_OK };
 
-static fynq_handler get_me, patch_me;
+static fynq_handler get_me, patch_me, get_usage;
 
 static const struct fynq_route routes[] = {
 	{ FYNQ_GET, "/api/v1/users/me", FYNQ_USER, .status = 200, .out = profile_out,
@@ -48,6 +74,8 @@ static const struct fynq_route routes[] = {
 	{ FYNQ_PATCH, "/api/v1/users/me", FYNQ_USER, patch_in, .body_max = BODY_MAX, .status = 200,
 	    .out = profile_out, .errors = patch_errors, .handler = patch_me,
 	    .summary = "Change the caller's profile; null clears a field." },
+	{ FYNQ_GET, "/api/v1/users/me/usage", FYNQ_USER, .status = 200, .out = usage_out,
+	    .handler = get_usage, .summary = "What the caller has used of their limits." },
 	{ 0 }
 };
 
@@ -89,6 +117,20 @@ static const struct fynq_stmt patch_profile = { "patch_profile", FYNQ_AS_USER, F
 	" where p.id = auth.uid()" };
 enum { PROFILE, ETAG, BIRTH_DATE_KEPT };
 
+/* As the service, since no user reads fynq.rates. $1 user, $2 to $5 the limits of the role. */
+static const struct fynq_stmt get_windows = { "get_windows", FYNQ_AS_SERVICE, FYNQ_REPEATABLE,
+	"with w as materialized ("
+	"  select per, counted, json_build_object('used', used, 'limit', most,"
+	"    'remaining', case when most is not null then greatest(most - used, 0) end,"
+	"    'reset_seconds', reset_seconds) as state"
+	"  from fynq.windows($1::uuid, $2::int, $3::int, $4::bigint, $5::bigint)"
+	") select json_build_object("
+	"  'minute', (select json_object_agg(counted, state) from w where per = 'minute'),"
+	"  'day', (select json_object_agg(counted, state) from w where per = 'day'),"
+	"  'saved_tokens', coalesce((select u.saved_tokens from public.usage u"
+	"    where u.user_id = $1::uuid and u.day = (now() at time zone 'UTC')::date), 0),"
+	"  'bytes', json_build_object('used', 0, 'limit', null))" };
+
 static enum fynq_err
 get_me(struct fynq_req *rq, const void *in)
 {
@@ -127,6 +169,16 @@ patch_me(struct fynq_req *rq, const void *in_)
 		return fynq_fail(rq, FYNQ_E_PRECONDITION_FAILED, NULL);
 	fynq_reply_etag(rq, fynq_rows_str(&rows, 0, ETAG));
 	return fynq_reply_json(rq, 200, fynq_rows_str(&rows, 0, PROFILE));
+}
+
+static enum fynq_err
+get_usage(struct fynq_req *rq, const void *in)
+{
+	struct fynq_str args[FYNQ_LIMIT_ARGS];
+
+	(void)in;
+	fynq_limit_args(rq, args);
+	return fynq_db_reply(rq, 200, &get_windows, args, FYNQ_LIMIT_ARGS);
 }
 
 int

@@ -11,6 +11,7 @@ up_usage() {
 		  --asan             the build with AddressSanitizer
 		  --fast             PostgreSQL may lose what it stored when the machine fails
 		  --set NAME=VALUE   a setting of the service, such as FYNQ_PROCESSES=4
+		  --limits           FYNQ_LIMIT_* as in docs/config.md; else none, as tests ask a lot
 		  --built            use what was built and installed last
 		  --json             print what a test needs to know
 		The first start of a stack decides; later ones need --state alone.
@@ -41,6 +42,7 @@ read_options() {
 		--state) shift ;;
 		--asan) build='build-asan' ;;
 		--fast) fsync=off ;;
+		--limits) limits=yes ;;
 		--built) built=yes ;;
 		--json) json=yes ;;
 		--set)
@@ -60,7 +62,7 @@ read_options() {
 	done
 	root=$top/$build/root
 	make_state
-	printf '%s %s\n' "$build" "$fsync" >"$state/options"
+	printf '%s %s %s\n' "$build" "$fsync" "$limits" >"$state/options"
 	if [ "${#settings[@]}" -gt 0 ]; then
 		printf '%s\n' "${settings[@]}" >"$state/more.conf"
 	fi
@@ -68,9 +70,9 @@ read_options() {
 
 # What the stack's first start decided.
 recall() {
-	build=build fsync=on built=no json=no
+	build=build fsync=on limits=no built=no json=no
 	if [ -f "$state/options" ]; then
-		read -r build fsync <"$state/options"
+		read -r build fsync limits <"$state/options"
 	fi
 	root=$top/$build/root
 }
@@ -178,6 +180,10 @@ write_settings() {
 		fi
 		if [ -f "$state/more.conf" ]; then
 			cat "$state/more.conf"
+		fi
+		# Of two lines with one name the first counts.
+		if [ "$limits" != yes ]; then
+			printf 'FYNQ_LIMIT_%s=0/0/0/0\n' STUDENT TEACHER ADMIN
 		fi
 	} >"$state/fynq.conf"
 }

@@ -16,6 +16,7 @@
 #include "http/response.h"
 #include "http/router.h"
 #include "identity/identity.h"
+#include "limits/user.h"
 #include "service/serve.h"
 #include "tutor/tutor.h"
 

@@ -12,7 +12,7 @@
 extern char **environ;
 
 enum { NEEDED = 1, SECRET = 2 };
-enum type { STRING, INT, BOOL, LIST };
+enum type { STRING, INT, BOOL, LIST, LIMITS };
 enum { FILE_MAX = 65536 };
 
 struct row {
@@ -178,6 +178,23 @@ parse_bool(const char *text, bool *value_r)
 	return false;
 }
 
+/* As 10/300/60000/1000000: exactly the four, each within the row's bounds. */
+static bool
+parse_limits(const struct row *row, const char *text, struct fynq_limits *limits_r)
+{
+	int64_t numbers[4];
+	struct fynq_str one, rest = fynq_str_of(text);
+
+	for (size_t i = 0; i < 4; i++) {
+		if (fynq_str_cut(rest, '/', &one, &rest) != (i < 3) ||
+		    !fynq_str_int(one, &numbers[i]) || numbers[i] < row->least ||
+		    numbers[i] > row->most)
+			return false;
+	}
+	*limits_r = (struct fynq_limits){ numbers[0], numbers[1], numbers[2], numbers[3] };
+	return true;
+}
+
 static void
 set_row(const struct row *row, struct fynq_buf *problems)
 {
@@ -207,6 +224,12 @@ set_row(const struct row *row, struct fynq_buf *problems)
 		if (!parse_bool(text, member))
 			fynq_buf_printf(problems, "%s: it must be on or off\n", row->name);
 		break;
+	case LIMITS:
+		if (!parse_limits(row, text, member))
+			fynq_buf_printf(problems,
+			    "%s: it must be four numbers from %lld to %lld, as in %s\n", row->name,
+			    (long long)row->least, (long long)row->most, row->fallback);
+		break;
 	}
 }
 
@@ -234,7 +257,7 @@ fynq_config_example(struct fynq_buf *out)
 void
 fynq_config_markdown(struct fynq_buf *out)
 {
-	static const char *const types[] = { "text", "number", "on or off", "list" };
+	static const char *const types[] = { "text", "number", "on or off", "list", "limits" };
 
 	fynq_buf_add(out, FYNQ_STR("| setting | type | default | bounds | what it does |\n"));
 	fynq_buf_add(out, FYNQ_STR("| --- | --- | --- | --- | --- |\n"));
@@ -248,7 +271,7 @@ fynq_config_markdown(struct fynq_buf *out)
 		else
 			fynq_buf_printf(out, "%s", (row->flags & NEEDED) != 0 ? "(needed)" : "");
 		fynq_buf_add(out, FYNQ_STR(" | "));
-		if (row->type == INT)
+		if (row->type == INT || row->type == LIMITS)
 			fynq_buf_printf(
 			    out, "%lld to %lld", (long long)row->least, (long long)row->most);
 		else if (row->type != BOOL)

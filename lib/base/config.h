@@ -11,11 +11,17 @@
 
 #include "buf.h"
 
+/* How much one user may ask; 0 for no limit. */
+struct fynq_limits {
+	int64_t messages_minute, messages_day, tokens_minute, tokens_day;
+};
+
 struct fynq_config {
 #define FYNQ_TYPE_STRING						    const char *
 #define FYNQ_TYPE_LIST							    const char *
 #define FYNQ_TYPE_INT							    int64_t
 #define FYNQ_TYPE_BOOL							    bool
+#define FYNQ_TYPE_LIMITS						    struct fynq_limits
 #define FYNQ_SETTING(type, member, name, def, least, most, flags, sentence) FYNQ_TYPE_##type member;
 #include "config.def"
 #undef FYNQ_SETTING

@@ -175,6 +175,7 @@ cors_headers(const struct fynq_req *rq, struct fynq_buf *out)
 	fynq_buf_printf(out, "Access-Control-Allow-Origin: %.*s\r\n", FYNQ_STR_ARG(origin));
 	fynq_buf_add(out, FYNQ_STR("Access-Control-Allow-Credentials: true\r\n"));
 	fynq_buf_add(out, FYNQ_STR("Access-Control-Expose-Headers: ETag, Link, Location, "
+				   "RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset, "
 				   "Retry-After, X-Request-Id\r\n"));
 	if (rq->method != FYNQ_OPTIONS)
 		return;

@@ -52,6 +52,8 @@ defaults(void **state)
 	assert_true(fynq_config.db_prepare);
 	assert_string_equal(fynq_config.log, "-");
 	assert_string_equal(fynq_config.jwt_secret, "");
+	assert_int_equal(fynq_config.limit_student.messages_minute, 10);
+	assert_int_equal(fynq_config.limit_admin.tokens_day, 0);
 	assert_string_equal(fynq_config.database_url, "postgres://localhost/fynq");
 }
 
@@ -62,10 +64,15 @@ the_environment_counts(void **state)
 	setenv("FYNQ_THREADS", "12", 1);
 	setenv("FYNQ_DB_PREPARE", "off", 1);
 	setenv("FYNQ_CORS_ORIGINS", "https://a.example,https://b.example", 1);
+	setenv("FYNQ_LIMIT_TEACHER", "1/0/3/1000000000", 1);
 	assert_string_equal(load(), "");
 	assert_int_equal(fynq_config.threads, 12);
 	assert_false(fynq_config.db_prepare);
 	assert_string_equal(fynq_config.cors_origins, "https://a.example,https://b.example");
+	assert_int_equal(fynq_config.limit_teacher.messages_minute, 1);
+	assert_int_equal(fynq_config.limit_teacher.messages_day, 0);
+	assert_int_equal(fynq_config.limit_teacher.tokens_minute, 3);
+	assert_int_equal(fynq_config.limit_teacher.tokens_day, 1000000000);
 }
 
 static void
@@ -117,6 +124,22 @@ refuses(void **state)
 	unsetenv("FYNQ_JWT_SECRET_FILE");
 	unsetenv("FYNQ_DATABASE_URL");
 	assert_string_equal(load(), "FYNQ_DATABASE_URL: it must be set\n");
+}
+
+static void
+refuses_limits(void **state)
+{
+	static const char *const bad[] = { "", "10", "1/2/3", "1/2/3/4/5", "1/2/3/", "/1/2/3",
+		"1//3/4", "1/2/3/-1", "1/2/3/1000000001", "1/2/3/99999999999999999999",
+		"1/2/3/none", "1/2 /3/4", "1,2,3,4" };
+
+	(void)state;
+	for (size_t i = 0; i < LENGTH(bad); i++) {
+		setenv("FYNQ_LIMIT_ADMIN", bad[i], 1);
+		assert_string_equal(load(),
+		    "FYNQ_LIMIT_ADMIN: it must be four numbers from 0 to 1000000000,"
+		    " as in 0/0/0/0\n");
+	}
 }
 
 static void
@@ -239,6 +262,7 @@ main(void)
 		cmocka_unit_test_setup(the_environment_counts, setup),
 		cmocka_unit_test_setup(the_file_counts_less, setup),
 		cmocka_unit_test_setup(refuses, setup),
+		cmocka_unit_test_setup(refuses_limits, setup),
 		cmocka_unit_test_setup(refuses_a_bad_file, setup),
 		cmocka_unit_test_setup(refuses_a_file_too_large, setup),
 		cmocka_unit_test_setup(says_all_at_once, setup),

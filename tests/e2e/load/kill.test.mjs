@@ -7,7 +7,16 @@ import { after, test } from "node:test";
 import { setTimeout as pause } from "node:timers/promises";
 
 import { waitUntil } from "../lib/fynq.mjs";
-import { allPages, each, lives, plainStack, pools, postmaster, upTo } from "./load.mjs";
+import {
+  allPages,
+  each,
+  killPostgres,
+  killResponder,
+  plainStack,
+  pools,
+  shuffled,
+  upTo,
+} from "./load.mjs";
 
 const STUDENTS = 200;
 const QUESTIONS = 5;
@@ -165,34 +174,6 @@ async function study(number) {
   return student;
 }
 
-async function killPostgres() {
-  process.kill(await postmaster(stack), "SIGKILL");
-  // The new one does not start before the old one's last process has gone.
-  const start = () => stack.up().then(() => true, () => false);
-  await waitUntil(start, { timeoutMs: 60000, what: "PostgreSQL to start again" });
-}
-
-/** Of a pool, one that nobody has killed yet is the first to go. */
-async function killResponder(name, first) {
-  const { pids } = (await pools(stack))[name];
-  const pid = pids.find((it) => first.includes(it)) ?? pids[randomInt(pids.length)];
-  process.kill(pid, "SIGKILL");
-  const whole = async () => {
-    const now = (await pools(stack))[name].pids;
-    return now.length === 2 && !now.includes(pid) && now.every(lives);
-  };
-  await waitUntil(whole, { what: `${name} to be whole again` });
-}
-
-function shuffled(list) {
-  const result = [...list];
-  for (let i = result.length - 1; i > 0; i--) {
-    const k = randomInt(i + 1);
-    [result[i], result[k]] = [result[k], result[i]];
-  }
-  return result;
-}
-
 /**
  * Every process of every pool and PostgreSQL, one after the other, at moments spread by chance;
  * what writes and stores replies is killed while it does so.
@@ -207,7 +188,7 @@ async function havoc() {
     if (what === "chat" || what === "postgres") {
       await waitUntil(async () => (await stack.gemini.stats()).in_flight >= STREAMING, options);
     }
-    await (what === "postgres" ? killPostgres() : killResponder(what, first));
+    await (what === "postgres" ? killPostgres(stack) : killResponder(stack, what, first));
   }
   const left = Object.values(await pools(stack)).flatMap(({ pids }) => pids);
   assert.ok(!left.some((pid) => first.includes(pid)));
@@ -220,7 +201,7 @@ let restartedAt;
 
 test("no request meets a connection of a PostgreSQL that is gone", { timeout: 60000 }, async () => {
   const accounts = await Promise.all(upTo(16).map(() => stack.register()));
-  await killPostgres();
+  await killPostgres(stack);
   for (const { refreshToken } of accounts) {
     const body = { refresh_token: refreshToken };
     const { status, text } = await stack.api("POST", "/auth/refresh", { body });

@@ -1,8 +1,10 @@
 // What the load tests share: a stack of the plain build, what its processes use, and arithmetic.
 
+import { randomInt } from "node:crypto";
 import { readdir, readFile } from "node:fs/promises";
 import path from "node:path";
 
+import { waitUntil } from "../lib/fynq.mjs";
 import { Stack } from "../lib/stack.mjs";
 
 /**
@@ -88,4 +90,34 @@ export async function descriptors(pid) {
 export async function postmaster(stack) {
   const text = await readFile(path.join(stack.state, "pg/data/postmaster.pid"), "utf8");
   return Number(text.split("\n")[0]);
+}
+
+/** Ends PostgreSQL, by SIGKILL or by SIGQUIT (an immediate shutdown), and starts it again. */
+export async function killPostgres(stack, signal = "SIGKILL") {
+  process.kill(await postmaster(stack), signal);
+  // The new one does not start before the old one's last process has gone.
+  const start = () => stack.up().then(() => true, () => false);
+  await waitUntil(start, { timeoutMs: 60000, what: "PostgreSQL to start again" });
+}
+
+/** Kills a process of a pool, one of `first` if any is left, and waits for another in its place. */
+export async function killResponder(stack, name, first = []) {
+  const { pids } = (await pools(stack))[name];
+  const pid = pids.find((it) => first.includes(it)) ?? pids[randomInt(pids.length)];
+  process.kill(pid, "SIGKILL");
+  const whole = async () => {
+    const now = (await pools(stack))[name].pids;
+    return now.length === pids.length && !now.includes(pid) && now.every(lives);
+  };
+  await waitUntil(whole, { timeoutMs: 30000, what: `${name} to be whole again` });
+}
+
+/** The list in an order by chance. */
+export function shuffled(list) {
+  const result = [...list];
+  for (let i = result.length - 1; i > 0; i--) {
+    const k = randomInt(i + 1);
+    [result[i], result[k]] = [result[k], result[i]];
+  }
+  return result;
 }

@@ -73,6 +73,24 @@ export class StandIn {
     return this.#ask("GET", `/calls/wait?${query}`);
   }
 
+  /** The random mode: {seed, share, token, kinds, delay_ms}. */
+  async startChaos(mode) {
+    await this.#ask("POST", "/chaos", mode);
+  }
+
+  async stopChaos() {
+    await this.#ask("DELETE", "/chaos");
+  }
+
+  async chaosCounts() {
+    return this.#ask("GET", "/chaos");
+  }
+
+  /** What the calls of each token in the random mode were answered. */
+  async tokens() {
+    return this.#ask("GET", "/tokens");
+  }
+
   async stats() {
     return this.#ask("GET", "/stats");
   }

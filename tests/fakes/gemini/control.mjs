@@ -15,13 +15,17 @@ const routes = {
   "POST /release": release,
   "GET /calls": listCalls,
   "GET /calls/wait": waitForCalls,
+  "POST /chaos": startChaos,
+  "DELETE /chaos": stopChaos,
+  "GET /chaos": (ask) => reply(ask, 200, ask.chaos.counts()),
+  "GET /tokens": (ask) => reply(ask, 200, ask.chaos.tokens()),
   "GET /stats": (ask) => reply(ask, 200, ask.calls.stats),
 };
 
-export function createControl({ registry, calls }) {
+export function createControl({ registry, chaos, calls }) {
   const server = http.createServer(async (req, res) => {
     const url = new URL(req.url, "http://stand-in.invalid");
-    const ask = { registry, calls, req, res, query: url.searchParams };
+    const ask = { registry, chaos, calls, req, res, query: url.searchParams };
     const route = routes[`${req.method} ${url.pathname}`];
     try {
       if (!route) throw new ControlFault(404, "no such control");
@@ -78,6 +82,16 @@ function waitForCalls(ask) {
     reply(ask, met ? 200 : 408, shown);
   });
   res.on("close", giveUp);
+}
+
+async function startChaos(ask) {
+  ask.chaos.start(await readJson(ask));
+  reply(ask, 201, {});
+}
+
+function stopChaos(ask) {
+  ask.chaos.stop();
+  reply(ask, 200, {});
 }
 
 function tokenOf({ query }) {

@@ -5,6 +5,7 @@ import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 
 import { Calls } from "./calls.mjs";
+import { Chaos } from "./chaos.mjs";
 import { createControl } from "./control.mjs";
 import { Registry } from "./registry.mjs";
 import { createServer } from "./server.mjs";
@@ -56,9 +57,10 @@ async function main() {
   if (untilStdinEnds) process.stdin.on("close", () => process.exit(0)).resume();
   const calls = new Calls();
   const registry = new Registry();
-  const serve = createService({ registry, calls, apiKey, delayMs });
+  const chaos = new Chaos();
+  const serve = createService({ registry, chaos, calls, apiKey, delayMs });
   const server = createServer({ tls, calls, serve });
-  const control = createControl({ registry, calls });
+  const control = createControl({ registry, chaos, calls });
   server.listen(port, host);
   control.listen(0, "127.0.0.1");
   await Promise.all([once(server, "listening"), once(control, "listening")]);

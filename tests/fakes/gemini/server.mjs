@@ -75,6 +75,7 @@ export class Exchange {
     this.headers = req.headers;
     this.begun = false;
     this.gone = false; // Nothing more can be written: ended, reset, or the client went.
+    this.tap = null; // Told of all bytes that are written.
     this.inList = false; // Errors stand in an array, as a stream without alt=sse has them.
     const protocol = req.httpVersionMajor === 2 ? "h2" : "http/1.1";
     this.call = calls.open({ path: this.path, protocol });
@@ -99,6 +100,7 @@ export class Exchange {
   write(bytes) {
     if (this.gone) return true;
     this.calls.firstByte(this.call);
+    this.tap?.(bytes);
     return this.res.write(bytes);
   }
 

@@ -1,5 +1,5 @@
 // The API itself: finds the method, asks for the key, reads and validates the request, and has
-// it answered by the script that its token names, or by the tutor.
+// it answered by the script that its token names, by chance, or by the tutor.
 
 import {
   ApiFault,
@@ -16,6 +16,9 @@ import { ArrayWriter, Reply, SseWriter, WholeWriter } from "./replies.mjs";
 import { promptTokens } from "./tokens.mjs";
 import { validate } from "./validate.mjs";
 
+const WHOLE = "generateContent";
+const STREAMS = "streamGenerateContent";
+const GENERATES = [WHOLE, STREAMS];
 const COMMON_QUERY = ["key", "alt", "$alt", "prettyPrint", "quotaUser", "fields"];
 
 const routes = [
@@ -30,8 +33,8 @@ const routes = [
  * The function that answers each exchange. `apiKey` is the one valid key, or null to take any;
  * `delayMs` is the pause between the tutor's events.
  */
-export function createService({ registry, calls, apiKey, delayMs }) {
-  const service = { registry, calls, apiKey, delayMs };
+export function createService({ registry, chaos, calls, apiKey, delayMs }) {
+  const service = { registry, chaos, calls, apiKey, delayMs };
   return (exchange, body) => {
     try {
       answer(service, exchange, body);
@@ -49,7 +52,7 @@ function answer(service, exchange, body) {
     const [, model = null, verb = null] = found;
     const ask = { ...service, exchange, body, verb, model: model && decode(model) };
     exchange.call.model = ask.model;
-    exchange.inList = verb === "streamGenerateContent" && altOf(exchange) !== "sse";
+    exchange.inList = verb === STREAMS && altOf(exchange) !== "sse";
     const json = method === "POST" ? parseAndRecognise(ask) : undefined;
     checkKey(service, exchange);
     checkQuery(exchange, query);
@@ -75,7 +78,7 @@ function decode(text) {
 
 // The token is looked for first, so that a test sees its call also where it is refused.
 function parseAndRecognise(ask) {
-  const { exchange, body, registry, calls, model } = ask;
+  const { exchange, body, registry, chaos, calls, model, verb } = ask;
   let json;
   try {
     json = parseJson(body) ?? {};
@@ -83,8 +86,10 @@ function parseAndRecognise(ask) {
     if (fault instanceof ApiFault) return fault;
     throw fault;
   }
-  ask.token = registry.tokenIn(lastText(json));
+  const text = lastText(json);
+  ask.token = registry.tokenIn(text);
   if (ask.token !== null) calls.recognise(exchange.call, ask.token, json, body.length);
+  else if (GENERATES.includes(verb)) ask.random = chaos.recognise(exchange, text, verb === STREAMS);
   exchange.call.model = model;
   return json;
 }
@@ -165,13 +170,15 @@ function countTokens(ask, json) {
 }
 
 function generate(ask, json) {
-  const { exchange, registry, token, verb, delayMs } = ask;
+  const { exchange, registry, chaos, random, token, verb } = ask;
   checkContentType(exchange);
   const request = readRequest("GenerateContentRequest", json);
   const model = modelOf(ask);
   validate("GenerateContentRequest", request, model);
   const StreamWriter = exchange.inList ? ArrayWriter : SseWriter;
-  const writer = new (verb === "generateContent" ? WholeWriter : StreamWriter)(exchange);
+  const writer = new (verb === WHOLE ? WholeWriter : StreamWriter)(exchange);
   const reply = new Reply(request, model);
-  play(registry.take(token), { exchange, writer, reply, token, registry, delayMs });
+  const { delayMs } = ask;
+  const answer = random ? chaos.answer(random) : { steps: registry.take(token), delayMs };
+  play(answer.steps, { exchange, writer, reply, token, registry, delayMs: answer.delayMs });
 }

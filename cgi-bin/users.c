@@ -54,7 +54,7 @@ static const struct fynq_field bytes_out[] = {
 
 static const struct fynq_field usage_out[] = {
 	FYNQ_OUT("minute", OBJECT,
-	    "The minute that began with its first question; a whole one is ahead where none is on.",
+	    "The minute that began with its first question; all of it is ahead where none is on.",
 	    .sub = window_out),
 	FYNQ_OUT("day", OBJECT, "The day in UTC.", .sub = window_out),
 	FYNQ_OUT("saved_tokens", INT, "Tokens of today's replies that Gemini was not asked for."),

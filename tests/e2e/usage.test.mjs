@@ -123,10 +123,12 @@ describe("GET /users/me/usage", { concurrency: 4 }, () => {
 });
 
 describe("counting", { concurrency: 4 }, () => {
-  // As the responders take a message, each in a transaction of its own.
+  // As the responders take a message, each in a transaction of its own. What was counted is not yet
+  // to be seen for a while: without a lock the others would run ahead meanwhile.
   const take = (id, limits) => db.run(`begin;
     select set_config('role', 'service_role', true), set_config('fynq.go', 't', true);
     select * from fynq.take_message($1, ${limits});
+    select pg_sleep(0.05);
     commit`, [id]);
 
   it("many at once: exactly as many as the limit", async () => {

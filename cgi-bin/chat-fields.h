@@ -60,7 +60,10 @@ static const struct fynq_field list_in[] = {
 	FYNQ_FIELD(
 	    list_in, archived, FYNQ_IN_QUERY, "Those that are put away, instead of the others."),
 	FYNQ_FIELD(list_in, q, FYNQ_IN_QUERY,
-	    "Only those whose title holds this text, in any case.", .min = 1, .max = 200),
+	    "Only those whose title, or a message in them, holds this text, in any case. A page "
+	    "may "
+	    "then hold fewer than there are, or none: the search goes on at its next_cursor.",
+	    .min = 1, .max = 200),
 	FYNQ_FIELDS_PAGE(list_in),
 	FYNQ_FIELD_END,
 };
@@ -88,6 +91,7 @@ struct patch_in {
 	struct fynq_uuid id;
 	struct fynq_str title;
 	bool archived;
+	struct fynq_uuid leaf_id;
 };
 
 static const struct fynq_field patch_in[] = {
@@ -95,18 +99,36 @@ static const struct fynq_field patch_in[] = {
 	FYNQ_FIELD(patch_in, title, FYNQ_IN_BODY, "Its new title.", .min = 1, .max = 200,
 	    .format = FYNQ_F_LINE),
 	FYNQ_FIELD(patch_in, archived, FYNQ_IN_BODY, "Put it away, or take it out again."),
+	FYNQ_FIELD(patch_in, leaf_id, FYNQ_IN_BODY,
+	    "Choose the branch through this message of the chat, at its newest end."),
 	FYNQ_FIELD_END,
 };
 
 struct turns_in {
-	struct fynq_uuid id;
+	struct fynq_uuid id, leaf_id;
 	int64_t limit;
 	struct fynq_cursor cursor;
 };
 
 static const struct fynq_field turns_in[] = {
 	FYNQ_FIELD(turns_in, id, FYNQ_IN_PATH, "The chat."),
+	FYNQ_FIELD(turns_in, leaf_id, FYNQ_IN_QUERY,
+	    "Only the branch that ends in this message: it and those before it."),
 	FYNQ_FIELDS_PAGE(turns_in),
+	FYNQ_FIELD_END,
+};
+
+static const char *const export_formats[] = { "json", "markdown", NULL };
+
+struct export_in {
+	struct fynq_uuid id;
+	struct fynq_str format;
+};
+
+static const struct fynq_field export_in[] = {
+	FYNQ_FIELD(export_in, id, FYNQ_IN_PATH, "The chat."),
+	FYNQ_FIELD(export_in, format, FYNQ_IN_QUERY, "What to make of it; json without it.",
+	    .values = export_formats),
 	FYNQ_FIELD_END,
 };
 
@@ -117,6 +139,12 @@ static const struct fynq_field usage_out[] = {
 	FYNQ_OUT("reply_tokens", INT, "What came back."),
 	FYNQ_OUT("thought_tokens", INT, "What the model thought."),
 	FYNQ_OUT("total_tokens", INT, "All together."),
+	FYNQ_FIELD_END,
+};
+
+static const struct fynq_field siblings_out[] = {
+	FYNQ_OUT("index", INT, "Its place among them, from 1, the oldest."),
+	FYNQ_OUT("count", INT, "How many there are, itself included."),
 	FYNQ_FIELD_END,
 };
 
@@ -136,6 +164,8 @@ static const struct fynq_field message_out[] = {
 	FYNQ_OUT("finish_reason", STRING, "Why the model ended.", .flags = FYNQ_NULLABLE),
 	FYNQ_OUT("usage", OBJECT, "What it took.", .flags = FYNQ_NULLABLE, .sub = usage_out),
 	FYNQ_OUT("created_at", TIME, "When it was begun."),
+	FYNQ_OUT("siblings", OBJECT, "The messages with its parent; in a chat's list alone.",
+	    .flags = FYNQ_OPTIONAL, .sub = siblings_out),
 	FYNQ_FIELD_END,
 };
 
@@ -146,6 +176,12 @@ static const struct fynq_field ask_out[] = {
 	FYNQ_FIELD_END,
 };
 
+static const struct fynq_field match_out[] = {
+	FYNQ_OUT("message_id", UUID, "The newest message that holds the text."),
+	FYNQ_OUT("snippet", STRING, "Its words around the text, on one line."),
+	FYNQ_FIELD_END,
+};
+
 static const struct fynq_field chat_out[] = {
 	FYNQ_OUT("id", UUID, "The chat."),
 	FYNQ_OUT("title", STRING, "Its title.", .flags = FYNQ_NULLABLE),
@@ -153,6 +189,17 @@ static const struct fynq_field chat_out[] = {
 	FYNQ_OUT("leaf_id", UUID, "The newest message of its branch.", .flags = FYNQ_NULLABLE),
 	FYNQ_OUT("created_at", TIME, "When it was opened."),
 	FYNQ_OUT("updated_at", TIME, "When it last changed."),
+	FYNQ_OUT("match", OBJECT, "In a search alone; null where only the title holds the text.",
+	    .flags = FYNQ_OPTIONAL | FYNQ_NULLABLE, .sub = match_out),
+	FYNQ_FIELD_END,
+};
+
+static const struct fynq_field export_out[] = {
+	FYNQ_OUT("format_version", INT, "1; another number where members change their meaning."),
+	FYNQ_OUT("exported_at", TIME, "When this was made."),
+	FYNQ_OUT("chat", OBJECT, "The chat.", .sub = chat_out),
+	FYNQ_OUT("messages", ARRAY, "All its messages, of all branches, the oldest first.",
+	    .sub = message_out),
 	FYNQ_FIELD_END,
 };
 
@@ -160,6 +207,8 @@ static const enum fynq_err ask_errors[] = { FYNQ_E_UNDER_AGE, FYNQ_E_NOT_FOUND, 
 	FYNQ_E_GEMINI_BLOCKED, FYNQ_E_GEMINI_QUOTA, FYNQ_E_GEMINI_DAY, FYNQ_E_GEMINI_FAILED,
 	FYNQ_E_GEMINI_REFUSED, FYNQ_E_GEMINI_CUT, FYNQ_E_GEMINI_EMPTY, FYNQ_E_BUSY,
 	FYNQ_E_GEMINI_OVERLOADED, FYNQ_E_GEMINI_TIMEOUT, FYNQ_OK };
-static const enum fynq_err patch_errors[] = { FYNQ_E_PRECONDITION_FAILED, FYNQ_OK };
+static const enum fynq_err patch_errors[] = { FYNQ_E_CHAT_BUSY, FYNQ_E_PRECONDITION_FAILED,
+	FYNQ_OK };
+static const enum fynq_err export_errors[] = { FYNQ_E_CHAT_TOO_LARGE, FYNQ_OK };
 
 #endif

@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "data/db.h"
 #include "data/paging.h"
+#include "http/attachment.h"
 #include "http/fields.h"
 #include "http/request.h"
 #include "http/response.h"

@@ -44,6 +44,14 @@ close_content(struct fynq_doc *d)
 }
 
 static void
+text_content(struct fynq_doc *d, const char *media_type)
+{
+	open_content(d, media_type);
+	fynq_doc_text(d, "type", FYNQ_STR("string"));
+	close_content(d);
+}
+
+static void
 request_body(struct fynq_doc *d, const struct fynq_field *table)
 {
 	bool required = false;
@@ -114,8 +122,10 @@ page(struct fynq_doc *d, const struct fynq_field *items)
 static void
 success(struct fynq_doc *d, const struct fynq_route *route)
 {
+	bool body = route->out != NULL || route->streams || route->also != NULL;
+
 	open_response(d, route->status, FYNQ_STR("Success."));
-	if (route->out != NULL || route->streams)
+	if (body)
 		fynq_doc_open(d, "content", '{');
 	if (route->out != NULL) {
 		open_content(d, "application/json");
@@ -126,12 +136,11 @@ success(struct fynq_doc *d, const struct fynq_route *route)
 			fynq_schema_object(d, route->out, 0);
 		close_content(d);
 	}
-	if (route->streams) {
-		open_content(d, "text/event-stream");
-		fynq_doc_text(d, "type", FYNQ_STR("string"));
-		close_content(d);
-	}
-	if (route->out != NULL || route->streams)
+	if (route->streams)
+		text_content(d, "text/event-stream");
+	if (route->also != NULL)
+		text_content(d, route->also);
+	if (body)
 		fynq_doc_close(d, '}');
 	fynq_doc_close(d, '}');
 }

@@ -64,7 +64,8 @@ describe("whole answers", { concurrency: 2 }, () => {
     assert.equal(asked.json.reply.status, "complete");
     const page = await cgi("chat", "GET",
       `/api/v1/chats/${asked.json.chat_id}/messages?limit=1`, { token });
-    assert.deepEqual(page.json.items, [asked.json.reply]);
+    const siblings = { index: 1, count: 1 };
+    assert.deepEqual(page.json.items, [{ ...asked.json.reply, siblings }]);
     assert.match(page.headers.get("link"), /^<\/api\/v1\/chats\/.*\?limit=1&cursor=.*>; rel=/);
     assert.deepEqual(await turnsOf(student), [asked.json.reply, asked.json.message]);
   });

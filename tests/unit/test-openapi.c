@@ -89,6 +89,7 @@ static const struct fynq_route routes[] = {
 	    .path = "/.well-known/jwks.json",
 	    .status = 200,
 	    .out = part_out,
+	    .also = "text/plain",
 	    .summary = "Keys." },
 	{ .path = NULL },
 };
@@ -239,6 +240,9 @@ has_the_replies(void **state)
 	expect(PAGE "/properties/items/items/properties/id/format", "\"uuid\"");
 	expect(PAGE "/properties/next_cursor/type", "[\"string\",\"null\"]");
 	expect(LIST "/responses/200/content/text~1event-stream", NULL);
+	expect("/paths/~1.well-known~1jwks.json/get/responses/200/content/text~1plain",
+	    "{\"schema\":{\"type\":\"string\"}}");
+	expect(LIST "/responses/200/content/text~1plain", NULL);
 	expect("/paths/~1api~1v1~1things~1{id}/delete/responses/204/content", NULL);
 }
 

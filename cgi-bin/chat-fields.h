@@ -60,9 +60,8 @@ static const struct fynq_field list_in[] = {
 	FYNQ_FIELD(
 	    list_in, archived, FYNQ_IN_QUERY, "Those that are put away, instead of the others."),
 	FYNQ_FIELD(list_in, q, FYNQ_IN_QUERY,
-	    "Only those whose title, or a message in them, holds this text, in any case. A page "
-	    "may "
-	    "then hold fewer than there are, or none: the search goes on at its next_cursor.",
+	    "Only those whose title, or a message in them, holds this text, in any case. A search "
+	    "may end a page early, even without an item: it goes on at next_cursor.",
 	    .min = 1, .max = 200),
 	FYNQ_FIELDS_PAGE(list_in),
 	FYNQ_FIELD_END,

@@ -174,8 +174,9 @@ cors_headers(const struct fynq_req *rq, struct fynq_buf *out)
 		return;
 	fynq_buf_printf(out, "Access-Control-Allow-Origin: %.*s\r\n", FYNQ_STR_ARG(origin));
 	fynq_buf_add(out, FYNQ_STR("Access-Control-Allow-Credentials: true\r\n"));
-	fynq_buf_add(out, FYNQ_STR("Access-Control-Expose-Headers: ETag, Link, Location, "
-				   "Retry-After, X-Request-Id\r\n"));
+	fynq_buf_add(
+	    out, FYNQ_STR("Access-Control-Expose-Headers: Content-Disposition, ETag, Link, "
+			  "Location, Retry-After, X-Request-Id\r\n"));
 	if (rq->method != FYNQ_OPTIONS)
 		return;
 	fynq_buf_add(out, FYNQ_STR("Access-Control-Allow-Methods: GET, HEAD, POST, PUT, PATCH, "

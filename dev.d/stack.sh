@@ -170,6 +170,7 @@ write_settings() {
 			FYNQ_LOG=$state/log/fynq.log
 			FYNQ_RUN_DIR=$state/run
 			FYNQ_BIN_DIR=$root/libexec/fynq
+			FYNQ_FILES_DIR=$state/files
 			FYNQ_MIGRATIONS_DIR=$root/share/fynq/migrations
 		EOF
 		if [ -f "$state/gemini.json" ]; then

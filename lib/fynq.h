@@ -17,6 +17,9 @@
 #include "http/router.h"
 #include "identity/identity.h"
 #include "service/serve.h"
+#include "storage/file.h"
+#include "storage/picture.h"
+#include "storage/store.h"
 #include "tutor/tutor.h"
 
 #endif

@@ -114,8 +114,10 @@ page(struct fynq_doc *d, const struct fynq_field *items)
 static void
 success(struct fynq_doc *d, const struct fynq_route *route)
 {
+	bool content = route->out != NULL || route->streams || route->media != NULL;
+
 	open_response(d, route->status, FYNQ_STR("Success."));
-	if (route->out != NULL || route->streams)
+	if (content)
 		fynq_doc_open(d, "content", '{');
 	if (route->out != NULL) {
 		open_content(d, "application/json");
@@ -131,7 +133,12 @@ success(struct fynq_doc *d, const struct fynq_route *route)
 		fynq_doc_text(d, "type", FYNQ_STR("string"));
 		close_content(d);
 	}
-	if (route->out != NULL || route->streams)
+	/* Binary content needs no schema (OpenAPI 3.1, Media Type Object). */
+	if (route->media != NULL) {
+		fynq_doc_open(d, route->media, '{');
+		fynq_doc_close(d, '}');
+	}
+	if (content)
 		fynq_doc_close(d, '}');
 	fynq_doc_close(d, '}');
 }

@@ -24,8 +24,9 @@ struct fynq_route {
 	size_t body_max;	      /* bytes; 0 for FYNQ_BODY_MAX of the settings */
 	int status;		      /* of success */
 	const struct fynq_field *out; /* the reply's members; NULL for no body */
-	bool paged;   /* takes limit and cursor; out describes one item of the page */
-	bool streams; /* may answer as text/event-stream */
+	const char *media; /* of a reply that is no JSON, as "image/png"; out is NULL then */
+	bool paged;	   /* takes limit and cursor; out describes one item of the page */
+	bool streams;	   /* may answer as text/event-stream */
 	const enum fynq_err
 	    *errors; /* beyond those that its other columns imply; ends in FYNQ_OK */
 	const char *summary;

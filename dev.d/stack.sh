@@ -163,6 +163,10 @@ write_settings() {
 	write_secret "$state/secret/database_url" "$(database_url fynq)"
 	[ -f "$state/secret/jwt" ] || write_secret "$state/secret/jwt" "$(secret)"
 	{
+		# What was set by hand comes first: of a setting's lines the first one counts.
+		if [ -f "$state/more.conf" ]; then
+			cat "$state/more.conf"
+		fi
 		cat <<-EOF
 			FYNQ_DATABASE_URL_FILE=$state/secret/database_url
 			FYNQ_JWT_SECRET_FILE=$state/secret/jwt
@@ -175,9 +179,6 @@ write_settings() {
 		if [ -f "$state/gemini.json" ]; then
 			printf 'FYNQ_GEMINI_URL=%s/v1beta\n' "$(gemini_field url)"
 			printf 'FYNQ_GEMINI_CA_FILE=%s\n' "$state/gemini.pem"
-		fi
-		if [ -f "$state/more.conf" ]; then
-			cat "$state/more.conf"
 		fi
 	} >"$state/fynq.conf"
 }
@@ -220,7 +221,7 @@ write_nginx() {
 			pid $state/nginx/pid;
 			error_log $state/log/nginx-error.log warn;
 			events {
-			    worker_connections $((files / 2));
+			    worker_connections $((files - 100));
 			}
 			http {
 			    include $state/nginx/http.conf;

@@ -86,6 +86,9 @@ export class Bench {
   /** `settings` are more of the service, `durable` lets PostgreSQL wait for the disk. */
   static async start({ settings = {}, durable = false } = {}) {
     const bench = new Bench();
+    for (const signal of ["SIGINT", "SIGTERM"]) {
+      process.once(signal, () => bench.stop().finally(() => process.exit(130)));
+    }
     try {
       await bench.#start({ ...SETTINGS, ...settings }, durable);
     } catch (error) {
@@ -147,7 +150,7 @@ export class Bench {
     const load = this.load(options);
     const report = await load.ended;
     await load.stop();
-    if (report.failed > 0) throw new Error(`failed: ${JSON.stringify(report)}`);
+    noneFailed(report);
     return report;
   }
 
@@ -231,6 +234,11 @@ export async function memoryKb(pid) {
   const rollup = await readFile(`/proc/${pid}/smaps_rollup`, "utf8");
   const of = (name) => Number(new RegExp(`^${name}:\\s+(\\d+) kB$`, "m").exec(rollup)[1]);
   return { rss: of("Rss"), pss: of("Pss") };
+}
+
+/** Throws where a question failed; 0 stands for a connection that broke. */
+export function noneFailed({ failed, failures }) {
+  if (failed > 0) throw new Error(`${failed} failed, by status: ${JSON.stringify(failures)}`);
 }
 
 /** Prints rows under their titles, columns aligned to the right but for the first. */

@@ -791,6 +791,15 @@ place_seats(void)
 	}
 }
 
+/* A question may be due within the next ms, at once, or only once something has come. */
+static int
+wait_ms(void)
+{
+	if (load.started >= load.requests || TAILQ_EMPTY(&load.free))
+		return IDLE_MS;
+	return load.rate > 0 || (load.ramp > 0 && load.started < load.seats);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -803,13 +812,11 @@ main(int argc, char **argv)
 	take_commands(on_command);
 	load.t0_us = fynq_clock_mono_us();
 	for (;;) {
-		bool paced = load.rate > 0 || (load.ramp > 0 && load.started < load.seats);
-
 		start_due();
 		if (load.started >= load.requests && load.in_flight == 0 && !load.ended) {
 			load.ended = true;
 			report(true);
 		}
-		fynq_evloop_turn(paced ? 1 : TAILQ_EMPTY(&load.free) || load.ended ? IDLE_MS : 0);
+		fynq_evloop_turn(wait_ms());
 	}
 }

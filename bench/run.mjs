@@ -1,6 +1,7 @@
 // ./dev bench: the workloads, a file each. A workload prints tables and returns its figures, which
 // are printed as the last line.
 
+import { cpus, loadavg } from "node:os";
 import { parseArgs } from "node:util";
 
 const workloads = {
@@ -26,6 +27,7 @@ if (name === undefined) {
   console.error("./dev bench lists the workloads");
   process.exitCode = 64;
 } else {
+  console.log(`${cpus().length} processors, ${cpus()[0].model}; ${loadavg()[0].toFixed(1)} ready\n`);
   const { workload } = await import(`./${name}.mjs`);
   const figures = await workload({ messages: Number(values.messages) });
   console.log(JSON.stringify({ bench: name, ...figures }));

@@ -11,5 +11,5 @@ bench_command() {
 		need_packages build run bench
 		step "building in build/" in_build build make_bench
 	fi
-	node bench/run.mjs "$@"
+	exec node bench/run.mjs "$@"
 }

@@ -9,6 +9,8 @@ import { failures, forms } from "./scripts.mjs";
 
 const MAX_KEPT = 400000; // Calls; past that the oldest tokens are forgotten, and counted.
 const MAX_BODY = 1 << 20; // Of an answer, kept while it is written.
+const MAX_STRAYS = 5;
+const STRAY_TEXT = 200;
 const MAX_PATTERN = 100;
 const MAX_SEED = 2 ** 32;
 const MAX_DELAY_MS = 2000;
@@ -56,6 +58,7 @@ export class Chaos {
     const token = text.match(this.#mode.token)?.pop();
     if (token === undefined) {
       this.#counts.without_token++;
+      if (streamed) this.#stray({ id: exchange.call.id, text: text.slice(0, STRAY_TEXT) });
       return null;
     }
     const call = new ChaosCall(exchange, streamed);
@@ -94,7 +97,12 @@ export class Chaos {
   #reset() {
     this.#tokens.clear();
     this.#kept = 0;
-    this.#counts = { calls: 0, without_token: 0, forgotten: 0, by_name: {} };
+    this.#counts = { calls: 0, without_token: 0, forgotten: 0, by_name: {}, strays: [] };
+  }
+
+  // A title is asked for whole, so a stream without a token wants to be explained.
+  #stray(call) {
+    if (this.#counts.strays.length < MAX_STRAYS) this.#counts.strays.push(call);
   }
 
   #forget() {

@@ -37,7 +37,9 @@ export class Chaos {
     if (!(Number.isInteger(seed) && seed >= 0 && seed < MAX_SEED)) {
       throw new ScriptFault('"seed" must be a whole number below 2^32');
     }
-    if (!(typeof share === "number" && share >= 0 && share <= 1)) throw new ScriptFault('"share" must be from 0 to 1');
+    if (!(typeof share === "number" && share >= 0 && share <= 1)) {
+      throw new ScriptFault('"share" must be from 0 to 1');
+    }
     if (!(Number.isInteger(delay_ms) && delay_ms >= 0 && delay_ms <= MAX_DELAY_MS)) {
       throw new ScriptFault(`"delay_ms" must be a whole number up to ${MAX_DELAY_MS}`);
     }

@@ -53,13 +53,17 @@ static const struct fynq_stmt export_json = { "export_json", FYNQ_AS_USER, FYNQ_
 	"case when m.content = '' then '' else" \
 	" E'\\n\\n> ' || regexp_replace(" WORDS ", '\\r\\n?|\\n', E'\\n> ', 'g') end"
 
-/* $1 chat. A message is on the branch once, also where parents go in a circle. */
+/*
+ * The way back is as long as the chat has messages at most, and a message is on it once, also where
+ * parents go in a circle. The limit keeps the lookup of each step in the index. $1 chat.
+ */
 static const struct fynq_stmt export_markdown = { "export_markdown", FYNQ_AS_USER, FYNQ_REPEATABLE,
 	EXPORT(", path as ("
 	       "  select leaf_id as id, 1 as back from c where leaf_id is not null"
 	       "  union all"
-	       "  select m.parent_id, p.back + 1 from path p join messages m on m.id = p.id"
-	       "  where m.parent_id is not null and p.back < " EXPORT_MESSAGES_MAX
+	       "  select m.parent_id, p.back + 1 from path p cross join lateral ("
+	       "    select parent_id from messages where id = p.id limit 1) m"
+	       "  where m.parent_id is not null and p.back < (select n from size)"
 	       "), branch as (select id, min(back) as back from path group by id)",
 	    "'# ' || " TITLE " || E'\\n\\nExported on ' || to_char(now()" SPELT " || E'.\\n'"
 	    " || coalesce("

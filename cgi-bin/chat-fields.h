@@ -8,21 +8,6 @@
 
 /* What comes in. */
 
-struct ask_in {
-	struct fynq_uuid chat_id;
-	struct fynq_str content;
-	bool stream;
-};
-
-static const struct fynq_field ask_in[] = {
-	FYNQ_FIELD(
-	    ask_in, chat_id, FYNQ_IN_BODY, "Chat to go on with; without it a new one is opened."),
-	FYNQ_FIELD(ask_in, content, FYNQ_IN_BODY | FYNQ_REQUIRED, "The student's words.", .min = 1,
-	    .max = 32000),
-	FYNQ_FIELD(ask_in, stream, FYNQ_IN_BODY, "Answer as server-sent events."),
-	FYNQ_FIELD_END,
-};
-
 static const char *const message_types[] = { "text", "image", NULL };
 static const char *const senders[] = { "student", "tutor", NULL };
 
@@ -60,9 +45,8 @@ static const struct fynq_field list_in[] = {
 	FYNQ_FIELD(
 	    list_in, archived, FYNQ_IN_QUERY, "Those that are put away, instead of the others."),
 	FYNQ_FIELD(list_in, q, FYNQ_IN_QUERY,
-	    "Only those whose title, or a message in them, holds this text, in any case. A page "
-	    "may "
-	    "then hold fewer than there are, or none: the search goes on at its next_cursor.",
+	    "Only those whose title, or a message in them, holds this text, in any case. A search "
+	    "may end a page early, even without an item: it goes on at next_cursor.",
 	    .min = 1, .max = 200),
 	FYNQ_FIELDS_PAGE(list_in),
 	FYNQ_FIELD_END,
@@ -161,6 +145,7 @@ static const struct fynq_field message_out[] = {
 	    .values = (const char *const[]){ "pending", "complete", "stopped", "failed", NULL }),
 	FYNQ_OUT("error", STRING, "The problem's code, where it failed.", .flags = FYNQ_NULLABLE),
 	FYNQ_OUT("model", STRING, "The model that wrote it.", .flags = FYNQ_NULLABLE),
+	FYNQ_OUT("cached", BOOL, "The same question had this reply before."),
 	FYNQ_OUT("finish_reason", STRING, "Why the model ended.", .flags = FYNQ_NULLABLE),
 	FYNQ_OUT("usage", OBJECT, "What it took.", .flags = FYNQ_NULLABLE, .sub = usage_out),
 	FYNQ_OUT("created_at", TIME, "When it was begun."),
@@ -203,10 +188,6 @@ static const struct fynq_field export_out[] = {
 	FYNQ_FIELD_END,
 };
 
-static const enum fynq_err ask_errors[] = { FYNQ_E_UNDER_AGE, FYNQ_E_NOT_FOUND, FYNQ_E_CHAT_BUSY,
-	FYNQ_E_GEMINI_BLOCKED, FYNQ_E_GEMINI_QUOTA, FYNQ_E_GEMINI_DAY, FYNQ_E_GEMINI_FAILED,
-	FYNQ_E_GEMINI_REFUSED, FYNQ_E_GEMINI_CUT, FYNQ_E_GEMINI_EMPTY, FYNQ_E_BUSY,
-	FYNQ_E_GEMINI_OVERLOADED, FYNQ_E_GEMINI_TIMEOUT, FYNQ_OK };
 static const enum fynq_err patch_errors[] = { FYNQ_E_CHAT_BUSY, FYNQ_E_PRECONDITION_FAILED,
 	FYNQ_OK };
 static const enum fynq_err export_errors[] = { FYNQ_E_CHAT_TOO_LARGE, FYNQ_OK };

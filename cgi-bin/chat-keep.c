@@ -23,7 +23,7 @@ static const struct fynq_stmt get_chats_page = { "get_chats_page", FYNQ_AS_USER,
  * What one request of a search reads, in bytes of messages: past that the page is what it has
  * found, with a cursor to go on from. One chat is always read whole.
  */
-#define SEARCH_BYTES "33554432"
+#define SEARCH_BYTES "16777216"
 
 /* Characters of a snippet, beside the marks that it was cut. The text is in its middle. */
 #define SNIPPET "120"

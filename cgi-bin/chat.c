@@ -1,17 +1,24 @@
 /*
- * Chats: ask the tutor, read what was said, keep chats in order. This file has the routes, and
- * asking; chat.h says where the other handlers are.
+ * Chats: ask the tutor, read what was said, keep chats in order. This file has the routes; chat.h
+ * says where their handlers are.
  */
+#include "chat-ask.h"
 #include "chat-fields.h"
 #include "chat.h"
 
-static fynq_handler post_message;
-
 static const struct fynq_route routes[] = {
-	{ FYNQ_POST, "/api/v1/chat/message", FYNQ_USER, .in = ask_in, .status = 201, .out = ask_out,
-	    .body_max = 200000, .streams = true, .errors = ask_errors, .handler = post_message,
+	{ FYNQ_POST, "/api/v1/chat/message", FYNQ_USER, .in = message_in, .status = 201,
+	    .out = ask_out, .body_max = 200000, .streams = true, .errors = ask_errors,
+	    .handler = post_message,
 	    .summary = "Ask the tutor; question and reply are stored, the reply is returned or "
 		       "streamed." },
+	{ FYNQ_POST, "/api/v1/chat/image", FYNQ_USER, .in = image_in, .status = 201, .out = ask_out,
+	    .body_max = PICTURE_BYTES + 200000, .streams = true, .errors = image_errors,
+	    .handler = post_image, .summary = "Show the tutor a picture, and ask about it." },
+	{ FYNQ_GET, "/api/v1/chat/messages/{id}/stream", FYNQ_USER, .in = stream_in, .status = 200,
+	    .streams = true, .errors = stream_errors, .handler = get_stream,
+	    .summary = "A reply's events once more, or those after Last-Event-ID; also while it is "
+		       "being written." },
 	{ FYNQ_GET, "/api/v1/chat/history/{user_id}", FYNQ_USER, .in = history_in, .status = 200,
 	    .out = message_out, .paged = true, .handler = get_history,
 	    .summary =
@@ -31,6 +38,14 @@ static const struct fynq_route routes[] = {
 	{ FYNQ_GET, "/api/v1/chats/{id}/messages", FYNQ_USER, .in = turns_in, .status = 200,
 	    .out = message_out, .paged = true, .handler = get_turns,
 	    .summary = "A chat's messages, newest first; all of them, or those of one branch." },
+	{ FYNQ_POST, "/api/v1/chats/{id}/messages/{mid}/edit", FYNQ_USER, .in = edit_in,
+	    .status = 201, .out = ask_out, .body_max = 200000, .streams = true,
+	    .errors = ask_errors, .handler = post_edit,
+	    .summary = "Ask a question in other words, as a new branch; the old one stays." },
+	{ FYNQ_POST, "/api/v1/chats/{id}/messages/{mid}/regenerate", FYNQ_USER, .in = regenerate_in,
+	    .status = 201, .out = ask_out, .streams = true, .errors = ask_errors,
+	    .handler = post_regenerate,
+	    .summary = "Have a question answered once more, as a new branch; the old one stays." },
 	{ FYNQ_GET, "/api/v1/chats/{id}/export", FYNQ_USER, .in = export_in, .status = 200,
 	    .out = export_out, .also = "text/markdown", .errors = export_errors,
 	    .handler = export_chat,
@@ -42,14 +57,4 @@ int
 main(int argc, char **argv)
 {
 	return fynq_serve(argc, argv, "chat", routes, &fynq_tutor);
-}
-
-/* The student's turn is stored before Gemini is asked, the reply before the client hears of its
- * end. */
-static enum fynq_err
-post_message(struct fynq_req *rq, const void *arg)
-{
-	const struct ask_in *in = arg;
-
-	return fynq_tutor_ask(rq, in->chat_id, in->content, in->stream);
 }

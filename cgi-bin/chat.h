@@ -6,6 +6,9 @@
 
 #include "fynq.h"
 
+/* chat-ask.c */
+fynq_handler post_message, post_image, post_edit, post_regenerate, get_stream;
+
 /* chat-keep.c */
 fynq_handler get_chats, post_chat, get_chat, patch_chat, delete_chat;
 

@@ -1,10 +1,15 @@
 # shellcheck shell=bash
 # The workloads of bench/.
 
+make_bench() {
+	make_install
+	make --no-print-directory bench/load bench/mock
+}
+
 bench_command() {
-	if [ ! -x bench/run ]; then
-		say "There is no workload in bench/ yet."
-		return
+	if [ $# -gt 0 ]; then
+		need_packages build run bench
+		step "building in build/" in_build build make_bench
 	fi
-	bench/run "$@"
+	exec node bench/run.mjs "$@"
 }

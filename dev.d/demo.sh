@@ -17,7 +17,7 @@ json_member() {
 demo_command() {
 	local began=${EPOCHREALTIME/./} email token
 	local question='Why is the sky blue? Give me a hint first.'
-	up --limits "$@"
+	up --defaults "$@"
 	if [ -n "${GEMINI_API_KEY:-}" ]; then
 		say "The tutor is Google Gemini."
 	else

@@ -11,7 +11,7 @@ up_usage() {
 		  --asan             the build with AddressSanitizer
 		  --fast             PostgreSQL may lose what it stored when the machine fails
 		  --set NAME=VALUE   a setting of the service, such as FYNQ_PROCESSES=4
-		  --limits           FYNQ_LIMIT_* as in docs/config.md; else none, as tests ask a lot
+		  --defaults         limits, retries and titles as in docs/config.md; else none, for tests
 		  --built            use what was built and installed last
 		  --json             print what a test needs to know
 		The first start of a stack decides; later ones need --state alone.
@@ -42,7 +42,7 @@ read_options() {
 		--state) shift ;;
 		--asan) build='build-asan' ;;
 		--fast) fsync=off ;;
-		--limits) limits=yes ;;
+		--defaults) defaults=yes ;;
 		--built) built=yes ;;
 		--json) json=yes ;;
 		--set)
@@ -62,7 +62,7 @@ read_options() {
 	done
 	root=$top/$build/root
 	make_state
-	printf '%s %s %s\n' "$build" "$fsync" "$limits" >"$state/options"
+	printf '%s %s %s\n' "$build" "$fsync" "$defaults" >"$state/options"
 	if [ "${#settings[@]}" -gt 0 ]; then
 		printf '%s\n' "${settings[@]}" >"$state/more.conf"
 	fi
@@ -70,9 +70,9 @@ read_options() {
 
 # What the stack's first start decided.
 recall() {
-	build=build fsync=on limits=no built=no json=no
+	build=build fsync=on defaults=no built=no json=no
 	if [ -f "$state/options" ]; then
-		read -r build fsync limits <"$state/options"
+		read -r build fsync defaults <"$state/options"
 	fi
 	root=$top/$build/root
 }
@@ -165,6 +165,10 @@ write_settings() {
 	write_secret "$state/secret/database_url" "$(database_url fynq)"
 	[ -f "$state/secret/jwt" ] || write_secret "$state/secret/jwt" "$(secret)"
 	{
+		# What was set by hand comes first: of a setting's lines the first one counts.
+		if [ -f "$state/more.conf" ]; then
+			cat "$state/more.conf"
+		fi
 		cat <<-EOF
 			FYNQ_DATABASE_URL_FILE=$state/secret/database_url
 			FYNQ_JWT_SECRET_FILE=$state/secret/jwt
@@ -172,18 +176,17 @@ write_settings() {
 			FYNQ_LOG=$state/log/fynq.log
 			FYNQ_RUN_DIR=$state/run
 			FYNQ_BIN_DIR=$root/libexec/fynq
+			FYNQ_FILES_DIR=$state/files
 			FYNQ_MIGRATIONS_DIR=$root/share/fynq/migrations
 		EOF
 		if [ -f "$state/gemini.json" ]; then
 			printf 'FYNQ_GEMINI_URL=%s/v1beta\n' "$(gemini_field url)"
 			printf 'FYNQ_GEMINI_CA_FILE=%s\n' "$state/gemini.pem"
 		fi
-		if [ -f "$state/more.conf" ]; then
-			cat "$state/more.conf"
-		fi
-		# Of two lines with one name the first counts.
-		if [ "$limits" != yes ]; then
+		if [ "$defaults" != yes ]; then
 			printf 'FYNQ_LIMIT_%s=0/0/0/0\n' STUDENT TEACHER ADMIN
+			printf '%s\n' FYNQ_TITLES=off FYNQ_SUMMARIES=off FYNQ_GEMINI_TRIES=1 \
+				FYNQ_BREAKER_FAILURES=0
 		fi
 	} >"$state/fynq.conf"
 }
@@ -226,7 +229,7 @@ write_nginx() {
 			pid $state/nginx/pid;
 			error_log $state/log/nginx-error.log warn;
 			events {
-			    worker_connections $((files / 2));
+			    worker_connections $((files - 100));
 			}
 			http {
 			    include $state/nginx/http.conf;

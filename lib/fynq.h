@@ -19,6 +19,9 @@
 #include "identity/identity.h"
 #include "limits/user.h"
 #include "service/serve.h"
+#include "storage/file.h"
+#include "storage/picture.h"
+#include "storage/store.h"
 #include "tutor/tutor.h"
 
 #endif

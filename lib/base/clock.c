@@ -3,6 +3,8 @@
 
 #include "clock.h"
 
+enum { HOUR = 3600, DAY = 86400 };
+
 static int64_t
 read_clock(clockid_t id)
 {
@@ -136,4 +138,54 @@ fynq_date_age(struct fynq_str date)
 	gmtime_r(&now, &tm);
 	return tm.tm_year + 1900 - y -
 	       (tm.tm_mon + 1 < m || (tm.tm_mon + 1 == m && tm.tm_mday < d));
+}
+
+/* The n-th Sunday of a month (0 = January), as a day of the month. */
+static int
+nth_sunday(int year, int month, int n)
+{
+	struct tm first = { .tm_year = year - 1900, .tm_mon = month, .tm_mday = 1 };
+
+	timegm(&first);
+	return 1 + (7 - first.tm_wday) % 7 + 7 * (n - 1);
+}
+
+static int64_t
+utc(int year, int month, int day, int hour)
+{
+	struct tm tm = { .tm_year = year - 1900, .tm_mon = month, .tm_mday = day, .tm_hour = hour };
+
+	return (int64_t)timegm(&tm);
+}
+
+/*
+ * Pacific time is UTC-8, and UTC-7 from the second Sunday in March to the first in November, at 2
+ * o'clock local time (Energy Policy Act of 2005). Computed, as a shared host may lack tzdata.
+ */
+static int64_t
+pacific_offset(int64_t now)
+{
+	time_t t = (time_t)now;
+	struct tm tm;
+	int year;
+
+	gmtime_r(&t, &tm);
+	year = tm.tm_year + 1900;
+	if (now >= utc(year, 2, nth_sunday(year, 2, 2), 10) &&
+	    now < utc(year, 10, nth_sunday(year, 10, 1), 9))
+		return -7 * HOUR;
+	return -8 * HOUR;
+}
+
+int32_t
+fynq_clock_pacific_day(int64_t now, int *left_r)
+{
+	int64_t offset = pacific_offset(now);
+	int64_t day = (now + offset) / DAY;
+	int64_t midnight = (day + 1) * DAY - offset;
+
+	/* The clocks may change before midnight comes. */
+	midnight += offset - pacific_offset(midnight);
+	*left_r = (int)(midnight - now);
+	return (int32_t)day;
 }

@@ -30,4 +30,11 @@ bool fynq_date_parse(struct fynq_str s, int *year_r, int *month_r, int *day_r);
 /* Whole years from a date that fynq_date_parse() accepts to today in UTC; negative if ahead. */
 int fynq_date_age(struct fynq_str date);
 
+/*
+ * The day in Pacific time, by which Google counts quotas of a day, that holds now (Unix time, at
+ * least a day): days since 1970-01-01. *left_r becomes the seconds to its end, 1 to 90,000;
+ * daylight saving is included.
+ */
+int32_t fynq_clock_pacific_day(int64_t now, int *left_r);
+
 #endif

@@ -12,3 +12,12 @@ fynq_err_info(enum fynq_err e)
 
 	return &table[e < FYNQ_E_COUNT ? e : FYNQ_E_INTERNAL];
 }
+
+enum fynq_err
+fynq_err_of_code(struct fynq_str code)
+{
+	for (enum fynq_err e = FYNQ_OK + 1; e < FYNQ_E_COUNT; e++)
+		if (fynq_str_eq(code, fynq_str_of(fynq_err_info(e)->code)))
+			return e;
+	return FYNQ_OK;
+}

@@ -52,7 +52,7 @@ struct fynq_step {
 	struct fynq_rows *rows_r;
 };
 
-enum { FYNQ_ARGS_MAX = 24, FYNQ_STEPS_MAX = 8 };
+enum { FYNQ_ARGS_MAX = 24, FYNQ_STEPS_MAX = 10 };
 
 /* An argument list: an array of fynq_str and its length. */
 #define FYNQ_ARGS(...)                            \

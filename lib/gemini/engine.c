@@ -13,7 +13,7 @@
 #include "gemini/engine.h"
 #include "gemini/error.h"
 
-enum { TICK_MS = 250, RECEIVE_BUFFER = 2048 };
+enum { TICK_MS = 250, RECEIVE_BUFFER = 2048, URL_MAX = 2048 };
 
 static void on_timer(struct fynq_timer *t);
 static void on_tick(struct fynq_timer *t);
@@ -22,7 +22,6 @@ static void begin_transfer(struct fynq_gemini_call *call);
 static struct {
 	CURLM *multi;
 	struct curl_slist *headers; /* shared by all calls; holds the key */
-	char *url;
 	struct fynq_gemini_call *calls;
 	struct fynq_timer timer, tick;
 } engine = { .timer.fire = on_timer, .tick.fire = on_tick };
@@ -239,12 +238,10 @@ on_timer(struct fynq_timer *t)
 static bool
 too_late(const struct fynq_gemini_call *call, int64_t now)
 {
-	bool first = call->reply.text.n == 0;
-	int64_t silence = now - (first ? call->started_us : call->last_us);
-
-	return now - call->started_us > fynq_config.gemini_total_ms * 1000 ||
-	       silence >
-		   (first ? fynq_config.gemini_first_ms : fynq_config.gemini_between_ms) * 1000;
+	if (now > call->total_us)
+		return true;
+	return call->words_us == 0 ? now > call->first_us
+				   : now - call->last_us > fynq_config.gemini_between_ms * 1000;
 }
 
 static void
@@ -272,10 +269,15 @@ on_event(void *arg, struct fynq_str data)
 		return;
 	if (!fynq_gemini_reply_add(&call->reply, data, &text))
 		call->bad = true;
-	if (text.n > 0) {
-		call->last_us = fynq_clock_mono_us();
-		call->text(call, text);
+	if (text.n == 0)
+		return;
+	call->last_us = fynq_clock_mono_us();
+	if (call->words_us == 0) {
+		call->words_us = call->last_us;
+		if (call->sent) /* It is not sent again. */
+			fynq_buf_release(&call->body);
 	}
+	call->text(call, text);
 }
 
 static size_t
@@ -289,8 +291,7 @@ on_bytes(char *p, size_t size, size_t n, void *arg)
 		curl_easy_getinfo(call->easy, CURLINFO_RESPONSE_CODE, &call->status);
 		/* A server may answer before it has read all; curl goes on sending from here. */
 		curl_easy_getinfo(call->easy, CURLINFO_SIZE_UPLOAD_T, &sent);
-		if ((size_t)sent >= call->body.n)
-			fynq_buf_release(&call->body);
+		call->sent = (size_t)sent >= call->body.n;
 	}
 	if (call->status != 200)
 		fynq_buf_add(
@@ -304,12 +305,17 @@ static CURL *
 new_transfer(struct fynq_gemini_call *call)
 {
 	CURL *easy = curl_easy_init();
+	char url[URL_MAX];
 
 	if (easy == NULL)
 		fynq_log_fatal("memory", "no curl handle");
+	snprintf(url, sizeof(url), "%s/models/%s:streamGenerateContent?alt=sse",
+	    fynq_config.gemini_url, call->model);
+	call->header = (struct curl_slist){ call->trace, engine.headers };
 	curl_easy_setopt(easy, CURLOPT_PRIVATE, call);
-	curl_easy_setopt(easy, CURLOPT_URL, engine.url);
-	curl_easy_setopt(easy, CURLOPT_HTTPHEADER, engine.headers);
+	curl_easy_setopt(easy, CURLOPT_URL, url);
+	curl_easy_setopt(
+	    easy, CURLOPT_HTTPHEADER, call->trace[0] != '\0' ? &call->header : engine.headers);
 	curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)call->body.n);
 	curl_easy_setopt(easy, CURLOPT_POSTFIELDS, call->body.p);
 	curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_bytes);
@@ -331,13 +337,19 @@ begin_transfer(struct fynq_gemini_call *call)
 	call->easy = new_transfer(call);
 	call->port = 0;
 	if (fynq_fault_now() || curl_multi_add_handle(engine.multi, call->easy) != CURLM_OK)
-		call->started_us = INT64_MIN / 2; /* The next tick ends it. */
+		call->total_us = 0; /* The next tick ends it. */
 }
 
 void
-fynq_gemini_ask(struct fynq_gemini_call *call)
+fynq_gemini_send(struct fynq_gemini_call *call)
 {
+	fynq_sse_release(&call->sse);
+	fynq_gemini_reply_release(&call->reply);
 	call->started_us = call->last_us = fynq_clock_mono_us();
+	call->words_us = 0;
+	call->status = 0;
+	call->retry_after = 0;
+	call->sent = call->bad = call->retried = false;
 	fynq_gemini_reply_init(&call->reply, (size_t)fynq_config.reply_max);
 	fynq_sse_init(&call->sse, on_event, call);
 	call->next = engine.calls;
@@ -345,17 +357,6 @@ fynq_gemini_ask(struct fynq_gemini_call *call)
 		engine.calls->prev = call;
 	engine.calls = call;
 	begin_transfer(call);
-}
-
-static char *
-format_url(void)
-{
-	struct fynq_buf b = FYNQ_BUF_INIT(4096);
-
-	fynq_buf_printf(&b, "%s/models/%s:streamGenerateContent?alt=sse", fynq_config.gemini_url,
-	    fynq_config.gemini_model);
-	fynq_buf_add_char(&b, '\0');
-	return b.p;
 }
 
 static void
@@ -382,7 +383,6 @@ fynq_gemini_init(void)
 	curl_multi_setopt(
 	    engine.multi, CURLMOPT_MAX_HOST_CONNECTIONS, (long)fynq_config.gemini_connections);
 	curl_multi_setopt(engine.multi, CURLMOPT_MAXCONNECTS, (long)fynq_config.gemini_connections);
-	engine.url = format_url();
 	add_header("Content-Type", "application/json");
 	add_header("x-goog-api-key", fynq_config.gemini_api_key);
 	add_header("Expect", "");

@@ -2,58 +2,11 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/clock.h"
 #include "gemini/error.h"
 #include "gemini/json.h"
 
-enum { MINUTE = 60, HOUR = 3600, DAY = 86400, OVERLOADED_SECONDS = 10 };
-
-/* The n-th Sunday of a month (0 = January), as a day of the month. */
-static int
-nth_sunday(int year, int month, int n)
-{
-	struct tm first = { .tm_year = year - 1900, .tm_mon = month, .tm_mday = 1 };
-
-	timegm(&first);
-	return 1 + (7 - first.tm_wday) % 7 + 7 * (n - 1);
-}
-
-static int64_t
-utc(int year, int month, int day, int hour)
-{
-	struct tm tm = { .tm_year = year - 1900, .tm_mon = month, .tm_mday = day, .tm_hour = hour };
-
-	return (int64_t)timegm(&tm);
-}
-
-/*
- * Pacific time is UTC-8, and UTC-7 from the second Sunday in March to the first in November, at 2
- * o'clock local time (Energy Policy Act of 2005). Computed, as a shared host may lack tzdata.
- */
-static int64_t
-pacific_offset(int64_t now)
-{
-	time_t t = (time_t)now;
-	struct tm tm;
-	int year;
-
-	gmtime_r(&t, &tm);
-	year = tm.tm_year + 1900;
-	if (now >= utc(year, 2, nth_sunday(year, 2, 2), 10) &&
-	    now < utc(year, 10, nth_sunday(year, 10, 1), 9))
-		return -7 * HOUR;
-	return -8 * HOUR;
-}
-
-int
-fynq_gemini_day_left(int64_t now)
-{
-	int64_t offset = pacific_offset(now);
-	int64_t midnight = ((now + offset) / DAY + 1) * DAY - offset;
-
-	/* The clocks may change before midnight comes. */
-	midnight += offset - pacific_offset(midnight);
-	return (int)(midnight - now);
-}
+enum { MINUTE = 60, DAY = 86400, OVERLOADED_SECONDS = 10 };
 
 /* "34.4s" rounded up. */
 static int
@@ -101,7 +54,7 @@ quota_error(struct json_object *error, int *retry_after_r)
 			delay = delay_seconds(fynq_gemini_json_str(text));
 	}
 	if (day) {
-		*retry_after_r = fynq_gemini_day_left(time(NULL));
+		fynq_clock_pacific_day(time(NULL), retry_after_r);
 		return FYNQ_E_GEMINI_DAY;
 	}
 	*retry_after_r = delay > 0 ? delay : MINUTE;

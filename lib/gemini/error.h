@@ -22,7 +22,4 @@ enum fynq_err fynq_gemini_error(int status, struct json_object *error, int *retr
 /* The same for a body: the object in {"error":...}, alone or inside an array, or anything else. */
 enum fynq_err fynq_gemini_body_error(int status, struct fynq_str body, int *retry_after_r);
 
-/* Seconds from now (Unix time) to the next midnight in Pacific time, daylight saving included. */
-int fynq_gemini_day_left(int64_t now);
-
 #endif

@@ -96,6 +96,7 @@ add_usage(struct fynq_gemini_usage *usage, struct json_object *o)
 		{ "candidatesTokenCount", offsetof(struct fynq_gemini_usage, reply) },
 		{ "thoughtsTokenCount", offsetof(struct fynq_gemini_usage, thought) },
 		{ "totalTokenCount", offsetof(struct fynq_gemini_usage, total) },
+		{ "cachedContentTokenCount", offsetof(struct fynq_gemini_usage, cached) },
 	};
 
 	for (size_t i = 0; i < sizeof(counts) / sizeof(counts[0]); i++) {

@@ -16,6 +16,7 @@
 
 struct fynq_gemini_usage {
 	int64_t prompt, reply, thought, total; /* tokens */
+	int64_t cached;			       /* those of the prompt that Gemini had cached */
 };
 
 struct fynq_gemini_reply {

@@ -3,6 +3,7 @@
 #include <json-c/json_object_iterator.h>
 
 #include "http/fields.h"
+#include "http/form.h"
 #include "http/json.h"
 #include "http/query.h"
 #include "http/router.h"
@@ -18,9 +19,12 @@ new_struct(struct fynq_arena *a, const struct fynq_field *table)
 	if (table == NULL || table->name == NULL)
 		return NULL;
 	in = fynq_arena_alloc(a, table->size);
-	for (const struct fynq_field *f = table; f->name != NULL; f++)
+	for (const struct fynq_field *f = table; f->name != NULL; f++) {
 		if (f->type == FYNQ_T_INT)
 			*(int64_t *)(void *)(in + f->offset) = f->fallback;
+		else if (f->type == FYNQ_T_FILE)
+			((struct fynq_upload *)(void *)(in + f->offset))->fd = -1;
+	}
 	return in;
 }
 
@@ -72,6 +76,41 @@ read_member(struct fynq_req *rq, const struct fynq_field *f, void *member)
 		fynq_value_read_json(rq, f, value, member);
 }
 
+/* What a browser sends for a file that was not chosen. */
+static bool
+is_no_file(const struct fynq_form_part *part)
+{
+	return part->is_file && part->upload.bytes == 0 && part->upload.name.n == 0;
+}
+
+static void
+read_part(struct fynq_req *rq, const struct fynq_field *f, void *member)
+{
+	const struct fynq_form_part *part, *found = NULL;
+	struct fynq_str name = fynq_str_of(f->name);
+	bool file = f->type == FYNQ_T_FILE, twice = false;
+
+	for (part = rq->form->parts; part < rq->form->parts + rq->form->n; part++) {
+		if (!fynq_str_eq(part->name, name))
+			continue;
+		twice = found != NULL;
+		found = part;
+	}
+	if (found == NULL || (file && !twice && is_no_file(found)))
+		check_absent(rq, f);
+	else if (twice)
+		fynq_fault(rq, name, "not_unique", "It is there more than once.");
+	else if (file != found->is_file)
+		fynq_fault(rq, name, "type", "It must be a part %s filename.",
+		    file ? "with a" : "without a");
+	else if (file)
+		fynq_value_read_file(rq, f, &found->upload, member);
+	else if (!fynq_str_utf8(found->text))
+		fynq_fault(rq, name, "format", "It must be UTF-8 without NUL.");
+	else
+		fynq_value_read_text(rq, f, found->text, member);
+}
+
 static void
 fault_unknown(struct fynq_req *rq, struct fynq_str name, const char *what)
 {
@@ -96,6 +135,17 @@ in_table(const struct fynq_field *table, unsigned int where, const char *name)
 }
 
 static void
+check_parts(struct fynq_req *rq, const struct fynq_field *table)
+{
+	for (size_t i = 0; i < rq->form->n; i++) {
+		struct fynq_str name = rq->form->parts[i].name;
+
+		if (!in_table(table, FYNQ_IN_BODY, name.p))
+			fault_unknown(rq, name, "part");
+	}
+}
+
+static void
 check_members(struct fynq_req *rq, const struct fynq_field *table)
 {
 	struct json_object_iterator at = json_object_iter_begin(rq->json);
@@ -109,36 +159,13 @@ check_members(struct fynq_req *rq, const struct fynq_field *table)
 	}
 }
 
-/* application/json, with no other parameter than charset=utf-8 (RFC 9110 section 8.3.1). */
-static bool
-is_json_type(struct fynq_str type)
-{
-	struct fynq_str part, name, value;
-
-	fynq_str_cut(type, ';', &part, &type);
-	if (!fynq_str_ieq(fynq_str_trim(part), FYNQ_STR("application/json")))
-		return false;
-	while (type.p != NULL) {
-		fynq_str_cut(type, ';', &part, &type);
-		part = fynq_str_trim(part);
-		if (part.n == 0)
-			continue;
-		fynq_str_cut(part, '=', &name, &value);
-		if (!fynq_str_ieq(name, FYNQ_STR("charset")) ||
-		    (!fynq_str_ieq(value, FYNQ_STR("utf-8")) &&
-			!fynq_str_ieq(value, FYNQ_STR("\"utf-8\""))))
-			return false;
-	}
-	return true;
-}
-
 /* Parse the body, where there are fields in it. */
 static enum fynq_err
 parse_body(struct fynq_req *rq)
 {
 	struct fynq_str why, text = rq->body.n > 0 ? rq->body : FYNQ_STR("{}");
 
-	if (rq->body.n > 0 && !is_json_type(rq->content_type))
+	if (rq->body.n > 0 && !fynq_json_is_type(rq->content_type))
 		return fynq_fail(rq, FYNQ_E_MEDIA_TYPE, "The body must be application/json.");
 	if (!fynq_json_parse(rq->arena, text, &rq->json, &why))
 		return fynq_fail(rq, FYNQ_E_BAD_JSON, "%.*s", FYNQ_STR_ARG(why));
@@ -152,7 +179,7 @@ fynq_fields_read(struct fynq_req *rq, const struct fynq_field *table, const void
 	struct query query;
 	char *in;
 
-	if (body)
+	if (body && rq->form == NULL)
 		FYNQ_TRY(parse_body(rq));
 	query.params = fynq_query_parse(rq->arena, rq->query, &query.n);
 	in = new_struct(rq->arena, table);
@@ -164,9 +191,11 @@ fynq_fields_read(struct fynq_req *rq, const struct fynq_field *table, const void
 			read_query(rq, f, &query, in + f->offset);
 	for (const struct fynq_field *f = table; f != NULL && f->name != NULL; f++)
 		if ((f->flags & FYNQ_IN_BODY) != 0)
-			read_member(rq, f, in + f->offset);
+			(rq->form != NULL ? read_part : read_member)(rq, f, in + f->offset);
 	check_query(rq, &query);
-	if (body)
+	if (rq->form != NULL)
+		check_parts(rq, table);
+	else if (body)
 		check_members(rq, table);
 	else if (rq->body.n > 0 || rq->content_length > 0)
 		fynq_fault(rq, FYNQ_STR("body"), "unknown", "This request takes no body.");

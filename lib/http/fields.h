@@ -15,10 +15,10 @@
  *	};
  *
  * The member's C type decides the field's type. A member that was not sent stays zero: an absent
- * string, an absent id, false, 0, or what .fallback says. Texts come as they were sent, except that
- * ids are in lower case and objects are written compactly. Every fault names the field as a client
- * knows it ("title", "preferences") and has one of these codes: missing, unknown, type, too_short,
- * too_long, too_small, too_large, format, value, not_unique.
+ * string, an absent id, false, 0, or what .fallback says; the fd of an absent file is -1. Texts
+ *come as they were sent, except that ids are in lower case and objects are written compactly. Every
+ * fault names the field as a client knows it ("title", "preferences") and has one of these codes:
+ * missing, unknown, type, too_short, too_long, too_small, too_large, format, value, not_unique.
  */
 #ifndef FYNQ_HTTP_FIELDS_H
 #define FYNQ_HTTP_FIELDS_H
@@ -26,8 +26,9 @@
 #include <stddef.h>
 
 #include "http/request.h"
+#include "http/upload.h"
 
-/* Types of members beside fynq_str, fynq_uuid, bool and int64_t. */
+/* Types of members beside fynq_str, fynq_uuid, bool, int64_t and fynq_upload (upload.h). */
 struct fynq_time {
 	struct fynq_str text; /* RFC 3339, checked; PostgreSQL's timestamptz takes it */
 };
@@ -50,7 +51,8 @@ enum fynq_type {
 	FYNQ_T_DATE,
 	FYNQ_T_OBJECT, /* as input: free members, bounded by .max bytes; as output: sub, or free */
 	FYNQ_T_CURSOR,
-	FYNQ_T_ARRAY /* output only, of sub */
+	FYNQ_T_ARRAY, /* output only, of sub */
+	FYNQ_T_FILE   /* in the body only, as a part of multipart/form-data */
 };
 
 /* Of strings; none lets a control character pass, but FYNQ_F_ANY takes tabs and line ends. */
@@ -64,7 +66,7 @@ enum fynq_format {
 enum {
 	FYNQ_IN_PATH = 1,   /* a {name} of the route's path */
 	FYNQ_IN_QUERY = 2,  /* ?name=value */
-	FYNQ_IN_BODY = 4,   /* a member of the JSON body */
+	FYNQ_IN_BODY = 4,   /* a member of the JSON body, a part of the form */
 	FYNQ_REQUIRED = 8,  /* query and body; a path field always is */
 	FYNQ_NULLABLE = 16, /* JSON null is allowed, and counts as absent in the struct */
 	FYNQ_SECRET = 32,   /* never in a log; writeOnly in the OpenAPI document */
@@ -97,7 +99,8 @@ struct fynq_field {
 				 : FYNQ_T_TIME, struct fynq_date                                 \
 				 : FYNQ_T_DATE, struct fynq_json                                 \
 				 : FYNQ_T_OBJECT, struct fynq_cursor                             \
-				 : FYNQ_T_CURSOR),                                               \
+				 : FYNQ_T_CURSOR, struct fynq_upload                             \
+				 : FYNQ_T_FILE),                                                 \
 		.flags = (where), .doc = (sentence), ##__VA_ARGS__                               \
 	}
 
@@ -124,8 +127,9 @@ struct fynq_field {
 
 /*
  * The bounds in force: code points of a STRING, the value of an INT, bytes of an OBJECT's compact
- * text. A row without them means 1 to 1000 code points (254 of an email address, 35 of a locale; an
- * empty string needs .blank), integers that a double holds (RFC 7493), and 8192 bytes.
+ * text, bytes of a FILE. A row without them means 1 to 1000 code points (254 of an email address,
+ * 35 of a locale; an empty string needs .blank), integers that a double holds (RFC 7493), 8192
+ * bytes of an object, 1 byte to 10 MB (2^20) of a file.
  */
 void fynq_field_bounds(const struct fynq_field *f, int64_t *min_r, int64_t *max_r);
 
@@ -138,8 +142,13 @@ void fynq_field_bounds(const struct fynq_field *f, int64_t *min_r, int64_t *max_
  * name twice and no \u0000 (BAD_JSON); rq->json is then its tree. An empty body, of whatever type,
  * is read as {}: what is required of it is missing.
  *
+ * Where rq->form is set (form.h), its parts are the body instead. A text is read as a parameter of
+ * a query is; so an object cannot be sent in one. A file without a name and without bytes, which is
+ * what a browser sends for a file that was not chosen, is absent.
+ *
  * Faults are a field that is not as the table says, a body where the table has none, any member or
- * query parameter that the table does not name, and a query parameter that comes twice. INVALID,
+ * query parameter that the table does not name, a query parameter or a part that comes twice, a
+ * file in place of a text and a text in place of a file. INVALID,
  * with every fault recorded in the order of path, query, body and the unnamed, where there is one.
  */
 enum fynq_err fynq_fields_read(

@@ -318,3 +318,25 @@ fynq_json_parse(struct fynq_arena *a, struct fynq_str text, struct json_object *
 	*why_r = c.why;
 	return done;
 }
+
+bool
+fynq_json_is_type(struct fynq_str type)
+{
+	struct fynq_str part, name, value;
+
+	fynq_str_cut(type, ';', &part, &type);
+	if (!fynq_str_ieq(fynq_str_trim(part), FYNQ_STR("application/json")))
+		return false;
+	while (type.p != NULL) {
+		fynq_str_cut(type, ';', &part, &type);
+		part = fynq_str_trim(part);
+		if (part.n == 0)
+			continue;
+		fynq_str_cut(part, '=', &name, &value);
+		if (!fynq_str_ieq(name, FYNQ_STR("charset")) ||
+		    (!fynq_str_ieq(value, FYNQ_STR("utf-8")) &&
+			!fynq_str_ieq(value, FYNQ_STR("\"utf-8\""))))
+			return false;
+	}
+	return true;
+}

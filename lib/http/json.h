@@ -29,4 +29,10 @@ enum {
 bool fynq_json_parse(struct fynq_arena *a, struct fynq_str text, struct json_object **object_r,
     struct fynq_str *why_r);
 
+/*
+ * Whether a Content-Type is application/json, with no other parameter than charset=utf-8 (RFC 9110
+ * section 8.3.1).
+ */
+bool fynq_json_is_type(struct fynq_str content_type);
+
 #endif

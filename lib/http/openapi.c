@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "http/form.h"
 #include "http/openapi.h"
 #include "http/schema.h"
 
@@ -44,29 +45,49 @@ close_content(struct fynq_doc *d)
 }
 
 static void
-text_content(struct fynq_doc *d, const char *media_type)
+other_content(struct fynq_doc *d, const char *media_type)
 {
+	/* Binary content needs no schema (OpenAPI 3.1, Media Type Object). */
+	if (strncmp(media_type, "text/", 5) != 0) {
+		fynq_doc_open(d, media_type, '{');
+		fynq_doc_close(d, '}');
+		return;
+	}
 	open_content(d, media_type);
 	fynq_doc_text(d, "type", FYNQ_STR("string"));
 	close_content(d);
 }
 
 static void
+body_of(
+    struct fynq_doc *d, const struct fynq_field *table, const char *media_type, unsigned int where)
+{
+	open_content(d, media_type);
+	fynq_doc_text(d, "type", FYNQ_STR("object"));
+	fynq_schema_object(d, table, where);
+	close_content(d);
+}
+
+static void
 request_body(struct fynq_doc *d, const struct fynq_field *table)
 {
-	bool required = false;
+	bool required = false, file_required = false;
 
 	if (!fynq_schema_has(table, FYNQ_IN_BODY))
 		return;
-	for (const struct fynq_field *f = table; f->name != NULL; f++)
-		required |= fynq_schema_picks(f, FYNQ_IN_BODY) && (f->flags & FYNQ_REQUIRED) != 0;
+	for (const struct fynq_field *f = table; f->name != NULL; f++) {
+		if (!fynq_schema_picks(f, FYNQ_IN_BODY) || (f->flags & FYNQ_REQUIRED) == 0)
+			continue;
+		required = true;
+		file_required |= f->type == FYNQ_T_FILE;
+	}
 	fynq_doc_open(d, "requestBody", '{');
 	fynq_doc_bool(d, "required", required);
 	fynq_doc_open(d, "content", '{');
-	open_content(d, "application/json");
-	fynq_doc_text(d, "type", FYNQ_STR("object"));
-	fynq_schema_object(d, table, FYNQ_IN_BODY);
-	close_content(d);
+	if (fynq_form_wanted(table))
+		body_of(d, table, "multipart/form-data", FYNQ_IN_BODY);
+	if (!file_required)
+		body_of(d, table, "application/json", FYNQ_SCHEMA_JSON);
 	fynq_doc_close(d, '}');
 	fynq_doc_close(d, '}');
 }
@@ -137,9 +158,9 @@ success(struct fynq_doc *d, const struct fynq_route *route)
 		close_content(d);
 	}
 	if (route->streams)
-		text_content(d, "text/event-stream");
+		other_content(d, "text/event-stream");
 	if (route->also != NULL)
-		text_content(d, route->also);
+		other_content(d, route->also);
 	if (body)
 		fynq_doc_close(d, '}');
 	fynq_doc_close(d, '}');
@@ -149,7 +170,7 @@ success(struct fynq_doc *d, const struct fynq_route *route)
 static void
 find_errors(const struct fynq_route *route, bool errors[FYNQ_E_COUNT])
 {
-	enum { ALWAYS, BODY, PATH, TOKEN, WHENS };
+	enum { ALWAYS, BODY, FILES, PATH, TOKEN, WHENS };
 	static const struct {
 		enum fynq_err e;
 		int when;
@@ -168,10 +189,12 @@ find_errors(const struct fynq_route *route, bool errors[FYNQ_E_COUNT])
 		{ FYNQ_E_DB_TIMEOUT, ALWAYS },
 		{ FYNQ_E_BUSY, ALWAYS },
 		{ FYNQ_E_RESTARTING, ALWAYS },
+		{ FYNQ_E_INSUFFICIENT_STORAGE, FILES },
 	};
 	const bool applies[WHENS] = {
 		[ALWAYS] = true,
 		[BODY] = fynq_schema_has(route->in, FYNQ_IN_BODY),
+		[FILES] = fynq_form_wanted(route->in),
 		[PATH] = fynq_schema_has(route->in, FYNQ_IN_PATH),
 		[TOKEN] = route->who > FYNQ_ANYONE,
 	};

@@ -9,7 +9,9 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "base/digest.h"
 #include "base/log.h"
+#include "http/form.h"
 #include "http/request.h"
 
 enum { PATH_MAX_BYTES = 2048, QUERY_MAX_BYTES = 8192, SOCKET_SECONDS = 30 };
@@ -229,18 +231,50 @@ read_body(struct fynq_req *rq, char *p, size_t n)
 }
 
 enum fynq_err
-fynq_req_body(struct fynq_req *rq, size_t max)
+fynq_req_body_fits(struct fynq_req *rq, size_t max)
 {
-	char *p;
-
 	if (rq->content_length > max)
 		return fynq_fail(rq, FYNQ_E_TOO_LARGE, "The body may have at most %zu bytes.", max);
-	p = fynq_arena_alloc(rq->arena, rq->content_length + 1);
-	rq->body = (struct fynq_str){ p, read_body(rq, p, rq->content_length) };
+	return FYNQ_OK;
+}
+
+enum fynq_err
+fynq_req_body_piece(struct fynq_req *rq, char *p, size_t size, struct fynq_str *piece_r)
+{
+	size_t left = rq->content_length - rq->body_read, n = left < size ? left : size;
+
+	*piece_r = (struct fynq_str){ p, read_body(rq, p, n) };
+	rq->body_read += piece_r->n;
 	/* A connection that broke looks like an early end of the body. */
-	if (rq->body.n != rq->content_length || (!rq->cgi && FCGX_GetError(rq->fcgx.in) != 0))
+	if (piece_r->n != n || (!rq->cgi && FCGX_GetError(rq->fcgx.in) != 0))
 		return fynq_fail(rq, FYNQ_E_BAD_REQUEST, "The body ended early.");
 	return FYNQ_OK;
+}
+
+enum fynq_err
+fynq_req_body(struct fynq_req *rq, size_t max)
+{
+	FYNQ_TRY(fynq_req_body_fits(rq, max));
+	return fynq_req_body_piece(
+	    rq, fynq_arena_alloc(rq->arena, rq->content_length + 1), rq->content_length, &rq->body);
+}
+
+void
+fynq_req_fingerprint(struct fynq_req *rq, char hex_r[static FYNQ_SHA256_SIZE])
+{
+	struct fynq_digest *d = fynq_digest_new(rq->arena);
+
+	fynq_digest_add_framed(d, fynq_str_of(fynq_method_name(rq->method)));
+	fynq_digest_add_framed(d, rq->path);
+	fynq_digest_add_framed(d, rq->body);
+	for (size_t i = 0; rq->form != NULL && i < rq->form->n; i++) {
+		const struct fynq_form_part *part = &rq->form->parts[i];
+
+		fynq_digest_add_framed(d, part->name);
+		fynq_digest_add_framed(
+		    d, part->is_file ? fynq_str_of(part->upload.sha256) : part->text);
+	}
+	fynq_digest_end(d, hex_r);
 }
 
 void
@@ -312,6 +346,7 @@ fynq_req_slim(struct fynq_req *rq)
 		*kept[i] = fynq_arena_copy(arena, *kept[i]);
 	rq->body = (struct fynq_str){ 0 };
 	rq->json = NULL;
+	rq->form = NULL;
 	memset(rq->path_args, 0, sizeof(rq->path_args));
 	rq->problem = (struct fynq_problem){ 0 };
 	fynq_arena_free(&rq->arena);

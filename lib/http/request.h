@@ -20,6 +20,7 @@
 #include "base/ids.h"
 #include "http/problem.h"
 
+struct fynq_form;
 struct fynq_route;
 
 enum fynq_method {
@@ -71,8 +72,10 @@ struct fynq_req {
 	struct fynq_str origin;	     /* of the page that asks; absent outside browsers */
 	struct fynq_str traceparent; /* a valid one (W3C Trace Context), or absent */
 	size_t content_length;
+	size_t body_read; /* of its bytes */
 	struct fynq_str body;
 	struct json_object *json; /* the body, where the route takes JSON */
+	struct fynq_form *form;	  /* the body, where it was a form; see form.h */
 
 	const struct fynq_route *route;
 	struct fynq_str
@@ -124,6 +127,23 @@ enum fynq_err fynq_req_head(struct fynq_req *rq) FYNQ_MUST_CHECK;
  * CONTENT_LENGTH announced.
  */
 enum fynq_err fynq_req_body(struct fynq_req *rq, size_t max) FYNQ_MUST_CHECK;
+
+/* TOO_LARGE where the body that is announced has more than max bytes. */
+enum fynq_err fynq_req_body_fits(struct fynq_req *rq, size_t max) FYNQ_MUST_CHECK;
+
+/*
+ * Read the next size bytes of the body to p; fewer at its end, none behind it. BAD_REQUEST as
+ * above.
+ */
+enum fynq_err fynq_req_body_piece(
+    struct fynq_req *rq, char *p, size_t size, struct fynq_str *piece_r) FYNQ_MUST_CHECK;
+
+/*
+ * What tells this request from another under one idempotency key: the SHA-256 over its method, its
+ * path and its body. Of a form that is the name of each part with its text or its file's SHA-256,
+ * since each sending of it has its own boundary. For handlers: of a request whose fields are read.
+ */
+void fynq_req_fingerprint(struct fynq_req *rq, char hex_r[static FYNQ_SHA256_SIZE]);
 
 /* Read and drop what is left of the body, so that closing does not reset the connection. */
 void fynq_req_drain(struct fynq_req *rq);

@@ -34,6 +34,7 @@ reason(int status)
 		{ 502, "Bad Gateway" },
 		{ 503, "Service Unavailable" },
 		{ 504, "Gateway Timeout" },
+		{ 507, "Insufficient Storage" },
 	};
 
 	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)
@@ -55,6 +56,14 @@ enum fynq_err
 fynq_reply_json(struct fynq_req *rq, int status, struct fynq_str body)
 {
 	return fynq_reply_body(rq, status, "application/json", body);
+}
+
+void
+fynq_reply_events(struct fynq_req *rq)
+{
+	(void)fynq_reply_body(rq, 200, "text/event-stream", (struct fynq_str){ 0 });
+	fynq_reply_header(rq, "Cache-Control", FYNQ_STR("no-store"));
+	fynq_reply_header(rq, "X-Accel-Buffering", FYNQ_STR("no"));
 }
 
 enum fynq_err
@@ -174,9 +183,10 @@ cors_headers(const struct fynq_req *rq, struct fynq_buf *out)
 		return;
 	fynq_buf_printf(out, "Access-Control-Allow-Origin: %.*s\r\n", FYNQ_STR_ARG(origin));
 	fynq_buf_add(out, FYNQ_STR("Access-Control-Allow-Credentials: true\r\n"));
-	fynq_buf_add(out, FYNQ_STR("Access-Control-Expose-Headers: ETag, Link, Location, "
-				   "RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset, "
-				   "Retry-After, X-Request-Id\r\n"));
+	fynq_buf_add(out,
+	    FYNQ_STR("Access-Control-Expose-Headers: Content-Disposition, ETag, "
+		     "Idempotent-Replayed, Link, Location, RateLimit-Limit, RateLimit-Remaining, "
+		     "RateLimit-Reset, Retry-After, X-Request-Id\r\n"));
 	if (rq->method != FYNQ_OPTIONS)
 		return;
 	fynq_buf_add(out, FYNQ_STR("Access-Control-Allow-Methods: GET, HEAD, POST, PUT, PATCH, "

@@ -16,6 +16,9 @@ enum fynq_err fynq_reply_json(struct fynq_req *rq, int status, struct fynq_str b
 enum fynq_err fynq_reply_body(
     struct fynq_req *rq, int status, const char *media_type, struct fynq_str body);
 
+/* Answer with server-sent events, whose body comes later or is set; no proxy keeps them back. */
+void fynq_reply_events(struct fynq_req *rq);
+
 /* Answer without a body: 204, or a status such as 202. */
 enum fynq_err fynq_reply_empty(struct fynq_req *rq, int status);
 

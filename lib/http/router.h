@@ -24,7 +24,8 @@ struct fynq_route {
 	size_t body_max;	      /* bytes; 0 for FYNQ_BODY_MAX of the settings */
 	int status;		      /* of success */
 	const struct fynq_field *out; /* the reply's members; NULL for no body */
-	const char *also; /* another media type that it may answer with, such as "text/markdown" */
+	const char *also; /* another media type that it may answer with, such as "text/markdown";
+			     the only one where out is NULL */
 	bool paged;	  /* takes limit and cursor; out describes one item of the page */
 	bool streams;	  /* may answer as text/event-stream */
 	const enum fynq_err

@@ -5,6 +5,8 @@ enum { IN_ANY = FYNQ_IN_PATH | FYNQ_IN_QUERY | FYNQ_IN_BODY };
 bool
 fynq_schema_picks(const struct fynq_field *f, unsigned int where)
 {
+	if (where == FYNQ_SCHEMA_JSON)
+		return (f->flags & FYNQ_IN_BODY) != 0 && f->type != FYNQ_T_FILE;
 	return where == 0 || (f->flags & where) != 0;
 }
 
@@ -67,6 +69,7 @@ fynq_schema_value(struct fynq_doc *d, const struct fynq_field *f)
 		[FYNQ_T_OBJECT] = { "object", NULL },
 		[FYNQ_T_CURSOR] = { "string", NULL },
 		[FYNQ_T_ARRAY] = { "array", NULL },
+		[FYNQ_T_FILE] = { "string", NULL },
 	};
 	const char *format = f->format == FYNQ_F_EMAIL ? "email" : kinds[f->type].format;
 
@@ -80,6 +83,8 @@ fynq_schema_value(struct fynq_doc *d, const struct fynq_field *f)
 	}
 	if (format != NULL)
 		fynq_doc_text(d, "format", fynq_str_of(format));
+	if (f->type == FYNQ_T_FILE)
+		fynq_doc_text(d, "contentMediaType", FYNQ_STR("application/octet-stream"));
 	if (f->values != NULL)
 		add_values(d, f);
 	add_bounds(d, f);

@@ -7,9 +7,12 @@
 #include "http/document.h"
 #include "http/fields.h"
 
+/* Of the body's rows those that JSON can carry: all but files. */
+enum { FYNQ_SCHEMA_JSON = 1 << 16 };
+
 /*
  * `where` picks rows of a table: those of FYNQ_IN_PATH, FYNQ_IN_QUERY and FYNQ_IN_BODY that it
- * names; 0 for a table of a reply, whose rows name none.
+ * names, or FYNQ_SCHEMA_JSON; 0 for a table of a reply, whose rows name none.
  */
 bool fynq_schema_picks(const struct fynq_field *f, unsigned int where);
 

@@ -156,18 +156,17 @@ fynq_stream_write(struct fynq_stream *s, struct fynq_str bytes)
 }
 
 void
-fynq_stream_event(struct fynq_stream *s, const char *event, struct fynq_str data)
+fynq_event_add(struct fynq_buf *b, size_t id, const char *event, struct fynq_str data)
 {
-	struct fynq_buf b = FYNQ_BUF_INIT(HELD_MAX);
+	fynq_buf_printf(b, "id: %zu\nevent: %s\ndata: ", id, event);
+	fynq_buf_add(b, data);
+	fynq_buf_add(b, FYNQ_STR("\n\n"));
+}
 
-	fynq_buf_printf(&b, "id: %u\nevent: %s\ndata: ", ++s->event_id, event);
-	fynq_buf_add(&b, data);
-	fynq_buf_add(&b, FYNQ_STR("\n\n"));
-	if (b.full)
-		lose(s);
-	else
-		fynq_stream_write(s, fynq_buf_str(&b));
-	fynq_buf_release(&b);
+void
+fynq_stream_keep_alive(struct fynq_stream *s)
+{
+	s->events = true;
 }
 
 void
@@ -177,8 +176,7 @@ fynq_stream_tick(struct fynq_stream *s)
 
 	if (s->held.n > 0 && silent > STALL_SECONDS * INT64_C(1000000))
 		lose(s);
-	else if (s->held.n == 0 && s->event_id > 0 &&
-		 silent > fynq_config.keepalive_seconds * 1000000)
+	else if (s->held.n == 0 && s->events && silent > fynq_config.keepalive_seconds * 1000000)
 		fynq_stream_write(s, FYNQ_STR(": keep-alive\n\n"));
 }
 

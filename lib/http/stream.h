@@ -17,9 +17,8 @@ struct fynq_stream {
 	struct fynq_watch watch;
 	struct fynq_req *rq;
 	struct fynq_buf held; /* framed bytes that the descriptor has not taken yet */
-	unsigned int event_id;
-	int64_t last_us; /* when something was last written, on fynq_clock_mono_us() */
-	bool lost, ending;
+	int64_t last_us;      /* when something was last written, on fynq_clock_mono_us() */
+	bool lost, ending, events;
 	void (*gone)(struct fynq_stream *s);
 	void (*ended)(struct fynq_stream *s);
 };
@@ -35,8 +34,11 @@ void fynq_stream_open(
 /* Write bytes of the response, head included. */
 void fynq_stream_write(struct fynq_stream *s, struct fynq_str bytes);
 
-/* Write one server-sent event (WHATWG HTML section 9.2) with the next id; data is one line. */
-void fynq_stream_event(struct fynq_stream *s, const char *event, struct fynq_str data);
+/* Append a server-sent event (WHATWG HTML section 9.2) to b; data is one line. */
+void fynq_event_add(struct fynq_buf *b, size_t id, const char *event, struct fynq_str data);
+
+/* What is written from now on are events: silences are filled, see fynq_stream_tick(). */
+void fynq_stream_keep_alive(struct fynq_stream *s);
 
 /*
  * To be called every second or so: writes a comment line where an event stream was silent for

@@ -9,6 +9,8 @@
 
 enum { STRING_MAX = 1000, EMAIL_MAX = 254, LOCALE_MAX = 35, OBJECT_MAX = 8192, CURSOR_MAX = 512 };
 
+enum { FILE_MAX = 10 << 20 };
+
 static const struct {
 	enum json_type json;
 	const char *noun;
@@ -22,6 +24,7 @@ static const struct {
 	[FYNQ_T_OBJECT] = { json_type_object, "an object" },
 	[FYNQ_T_CURSOR] = { json_type_string, "a cursor that came with a page" },
 	[FYNQ_T_ARRAY] = { json_type_array, "an array" },
+	[FYNQ_T_FILE] = { json_type_null, "a file, in a form of multipart/form-data" },
 };
 
 void
@@ -44,6 +47,9 @@ fynq_field_bounds(const struct fynq_field *f, int64_t *min_r, int64_t *max_r)
 	} else if (f->type == FYNQ_T_CURSOR) {
 		*min_r = 1;
 		*max_r = CURSOR_MAX;
+	} else if (f->type == FYNQ_T_FILE) {
+		*min_r = f->min > 0 ? f->min : 1;
+		*max_r = f->max > 0 ? f->max : FILE_MAX;
 	} else if (f->min == 0 && f->max == 0) {
 		*min_r = -INT_MOST;
 		*max_r = INT_MOST;
@@ -201,11 +207,26 @@ fynq_value_read_text(
 		break;
 	case FYNQ_T_OBJECT:
 	case FYNQ_T_ARRAY:
+	case FYNQ_T_FILE:
 		fault = "type";
 		break;
 	}
 	if (fault != NULL)
 		fault_type(rq, f, fault);
+}
+
+void
+fynq_value_read_file(
+    struct fynq_req *rq, const struct fynq_field *f, const struct fynq_upload *upload, void *member)
+{
+	struct fynq_str name = fynq_str_of(f->name);
+	int64_t min, max;
+
+	fynq_field_bounds(f, &min, &max);
+	*(struct fynq_upload *)member = *upload;
+	if (upload->bytes < min)
+		fynq_fault(
+		    rq, name, "too_small", "It must have at least %lld bytes.", (long long)min);
 }
 
 static void
@@ -228,7 +249,7 @@ void
 fynq_value_read_json(
     struct fynq_req *rq, const struct fynq_field *f, struct json_object *value, void *member)
 {
-	if (json_object_get_type(value) != types[f->type].json)
+	if (f->type == FYNQ_T_FILE || json_object_get_type(value) != types[f->type].json)
 		fault_type(rq, f, "type");
 	else if (f->type == FYNQ_T_BOOL)
 		*(bool *)member = json_object_get_boolean(value);

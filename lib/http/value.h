@@ -18,4 +18,8 @@ void fynq_value_read_text(
 void fynq_value_read_json(
     struct fynq_req *rq, const struct fynq_field *f, struct json_object *value, void *member);
 
+/* The same for a file; max was looked at while it came. */
+void fynq_value_read_file(struct fynq_req *rq, const struct fynq_field *f,
+    const struct fynq_upload *upload, void *member);
+
 #endif

@@ -1,5 +1,6 @@
 #include "base/config.h"
 #include "base/log.h"
+#include "http/form.h"
 #include "http/response.h"
 #include "identity/identity.h"
 #include "service/pipeline.h"
@@ -19,7 +20,7 @@ run(struct fynq_req *rq, const struct fynq_route *routes)
 
 	FYNQ_TRY(fynq_authorise(rq, route->who));
 	body_max = route->body_max > 0 ? route->body_max : (size_t)fynq_config.body_max;
-	FYNQ_TRY(fynq_req_body(rq, body_max));
+	FYNQ_TRY(fynq_form_body(rq, route->in, body_max));
 	FYNQ_TRY(fynq_fields_read(rq, route->in, &in));
 	return route->handler(rq, in);
 }
@@ -34,6 +35,12 @@ fynq_pipeline(struct fynq_req *rq, const struct fynq_route *routes)
 		rq->problem.error = e;
 		rq->detached = NULL;
 		fynq_reply_problem(rq);
+		/*
+		 * On a kept connection what is left of a body would be taken for the next
+		 * request's records, and whoever sent the body chose the bytes.
+		 */
+		if (rq->content_length > 0)
+			fynq_req_drain(rq);
 	} else if (rq->detached != NULL) {
 		fynq_req_drain(rq);
 		fynq_req_slim(rq);

@@ -18,6 +18,7 @@
 #include "http/openapi.h"
 #include "http/response.h"
 #include "identity/identity.h"
+#include "limits/host.h"
 #include "service/loop.h"
 #include "service/pipeline.h"
 #include "service/serve.h"
@@ -49,7 +50,8 @@ prepare(const char *name)
 		fynq_buf_add(&problems, FYNQ_STR("FYNQ_LOG_LEVEL: debug, info, warn or error\n"));
 	else if (ok && !fynq_log_open(fynq_config.log, least, name))
 		fynq_buf_printf(&problems, "FYNQ_LOG: cannot open %s\n", fynq_config.log);
-	if (ok && fynq_identity_init(&problems) && problems.n == 0) {
+	ok = ok && fynq_identity_init(&problems) && fynq_host_init(&problems);
+	if (ok && problems.n == 0) {
 		fynq_jobs_init();
 		fynq_evloop_init();
 		fynq_db_init();
@@ -94,6 +96,8 @@ serve_cgi(const struct fynq_route *routes, const struct fynq_companion *companio
 			if (!fynq_jobs_run())
 				fynq_evloop_turn(1000);
 	}
+	if (companion != NULL)
+		companion->stop();
 	fynq_db_close();
 	return 0;
 }
@@ -200,6 +204,7 @@ serve_fcgi(const struct fynq_route *routes, const struct fynq_companion *compani
 	if (companion != NULL) {
 		fynq_evloop_stop();
 		pthread_join(evloop, NULL);
+		companion->stop();
 	}
 	fynq_db_close();
 	fynq_log(FYNQ_LOG_INFO, "end", "ended");

@@ -1,5 +1,6 @@
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/alloc.h"
 #include "base/clock.h"
@@ -7,36 +8,35 @@
 #include "base/evloop.h"
 #include "base/jobs.h"
 #include "base/log.h"
-#include "http/access.h"
-#include "http/response.h"
-#include "http/stream.h"
 #include "tutor/answer.h"
+#include "tutor/aside.h"
+#include "tutor/client.h"
+#include "tutor/context.h"
 #include "tutor/runner.h"
 
 /* A client waits this long for a database that is away; the reply itself waits on. */
-enum { TICK_MS = 250, STORE_RETRY_MS = 1000, STORE_PATIENCE_MS = 30000, HEAD_MAX = 16384 };
+enum { TICK_MS = 250, STORE_RETRY_MS = 1000, STORE_PATIENCE_MS = 30000, ID_MAX = 64 };
 
 struct fynq_answer {
-	struct fynq_stream client;
-	struct fynq_gemini_call call;
-	struct fynq_req *rq;
+	struct fynq_gemini_ask ask; /* first */
+	struct fynq_client *client; /* NULL once it was told, or went away */
 	struct fynq_answer *prev, *next;
 	struct fynq_turn turn;
+	char id[ID_MAX + 1];	  /* the request's, for the log */
 	struct fynq_buf question; /* as JSON, where the answer is to repeat it */
-	bool stream;
+	struct fynq_buf cached;	  /* an answer that is there already, as Gemini's reply */
+	int64_t saved;		  /* tokens that it saves */
+	bool events;
 
-	bool head_sent; /* the event stream has begun: a failure can only be told inside it */
-	bool gone;	/* the client is */
-	bool told;	/* the client has its end of the answer: done, error, 201 or a problem */
-	bool left;	/* and every byte of it is written */
-
+	int64_t gone_us; /* since when it has no client; 0 while it has, or was told */
 	enum fynq_turn_status status;
 	enum fynq_err error; /* for the client; FYNQ_OK for a complete reply */
-	bool stored;
+	bool told, stored;
 	enum fynq_err store_error;
 	int64_t closed_us;     /* when Gemini's part was over; 0 before */
 	int64_t retry_us;      /* when to try to store again; 0 for not at all */
-	struct fynq_str reply; /* the stored reply as JSON, in rq's arena */
+	struct fynq_req *work; /* memory and errors of storing */
+	struct fynq_told result;
 };
 
 static void on_tick(struct fynq_timer *t);
@@ -48,163 +48,100 @@ static struct fynq_timer tick = { .fire = on_tick };
 size_t
 fynq_answers_active(void)
 {
-	return active;
+	return active + fynq_clients_active() + fynq_asides_active();
+}
+
+/* An answer from the cache as the object that Gemini would send. */
+static void
+keep_cached(struct fynq_answer *a, const struct fynq_opening *o)
+{
+	if (o->cached.parts.n == 0)
+		return;
+	a->saved = o->cached.tokens;
+	fynq_buf_add(&a->cached, FYNQ_STR("{\"candidates\":[{\"content\":{\"role\":\"model\","
+					  "\"parts\":"));
+	fynq_buf_add(&a->cached, o->cached.parts);
+	fynq_buf_add(&a->cached, FYNQ_STR("},\"finishReason\":"));
+	fynq_buf_add_json(&a->cached, o->cached.finish);
+	fynq_buf_add(&a->cached, FYNQ_STR("}],\"modelVersion\":"));
+	fynq_buf_add_json(&a->cached, o->cached.model);
+	fynq_buf_add_char(&a->cached, '}');
 }
 
 struct fynq_answer *
-fynq_answer_new(
-    const struct fynq_turn *turn, struct fynq_str question, struct fynq_buf *body, bool stream)
+fynq_answer_new(struct fynq_req *rq, const struct fynq_answer_start *start)
 {
 	struct fynq_answer *a = fynq_alloc(sizeof(*a));
 
-	a->turn = *turn;
-	a->question.max = question.n;
-	if (!stream)
-		fynq_buf_add(&a->question, question);
-	a->stream = stream;
-	a->call.body = *body;
-	*body = (struct fynq_buf)FYNQ_BUF_INIT(body->max);
+	a->turn = *start->turn;
+	a->events = start->events;
+	a->question.max = start->opening->question.n;
+	a->cached.max = FYNQ_ARENA_MAX / 4;
+	fynq_buf_add(&a->question, start->opening->question);
+	keep_cached(a, start->opening);
+	memcpy(a->id, rq->id.p, rq->id.n < ID_MAX ? rq->id.n : ID_MAX);
+	a->ask.id = fynq_str_of(a->id);
+	a->ask.what = "answer";
+	a->ask.leave = start->leave;
+	a->ask.tokens = fynq_context_tokens(a->turn.tokens);
+	if (rq->traceparent.n > 0)
+		snprintf(a->ask.call.trace, sizeof(a->ask.call.trace), "traceparent: %.*s",
+		    FYNQ_STR_ARG(rq->traceparent));
+	a->ask.call.body = *start->body;
+	*start->body = (struct fynq_buf)FYNQ_BUF_INIT(start->body->max);
 	active++;
 	return a;
 }
 
-static void
-free_answer(struct fynq_answer *a)
+/* What the text has come to: the place of an event in the reply. */
+static size_t
+offset(const struct fynq_answer *a)
 {
-	*(a->prev != NULL ? &a->prev->next : &answers) = a->next;
-	if (a->next != NULL)
-		a->next->prev = a->prev;
-	fynq_gemini_release(&a->call);
-	fynq_buf_release(&a->question);
-	fynq_req_free(&a->rq);
-	free(a);
-	active--;
+	return a->ask.call.reply.text.n;
 }
 
-/* Stored and told, in whichever order: nothing is left to do. */
+/* Stored and told, or nobody is there to be told: nothing is left to do. */
 static void
 settle(struct fynq_answer *a)
 {
-	if (a->left && a->stored)
-		free_answer(a);
-}
-
-static void
-client_ended(struct fynq_stream *s)
-{
-	struct fynq_answer *a = (struct fynq_answer *)s; /* The stream is the first member. */
-
-	a->left = true;
-	fynq_access_log(a->rq);
-	settle(a);
-}
-
-static void
-send_head(struct fynq_answer *a)
-{
-	struct fynq_buf head = FYNQ_BUF_INIT(HEAD_MAX);
-
-	fynq_reply_head(a->rq, &head);
-	if (!a->stream || a->rq->reply.media_type == NULL)
-		fynq_buf_printf(&head, "Content-Length: %zu\r\n", a->rq->reply.body.n);
-	fynq_buf_add(&head, FYNQ_STR("\r\n"));
-	fynq_stream_write(&a->client, fynq_buf_str(&head));
-	a->rq->reply.bytes_sent = 0; /* What counts is the body. */
-	fynq_buf_release(&head);
-}
-
-/*
- * The first words, or the first silence that a proxy would not bear, begin the event stream.
- * Until then a failure has a status of its own.
- */
-static void
-begin_stream(struct fynq_answer *a)
-{
-	struct fynq_buf data = FYNQ_BUF_INIT(1024);
-
-	if (a->head_sent || !a->stream)
+	if (!a->stored || a->client != NULL)
 		return;
-	a->head_sent = true;
-	(void)fynq_reply_body(a->rq, 200, "text/event-stream", (struct fynq_str){ 0 });
-	fynq_reply_header(a->rq, "Cache-Control", FYNQ_STR("no-store"));
-	fynq_reply_header(a->rq, "X-Accel-Buffering", FYNQ_STR("no"));
-	send_head(a);
-	fynq_buf_printf(&data, "{\"chat_id\":\"%s\",\"message_id\":\"%s\",\"reply_id\":\"%s\"}",
-	    a->turn.chat.text, a->turn.question.text, a->turn.reply.text);
-	fynq_stream_event(&a->client, "start", fynq_buf_str(&data));
-	fynq_buf_release(&data);
-}
-
-static void
-send_whole(struct fynq_answer *a)
-{
-	send_head(a);
-	fynq_stream_write(&a->client, a->rq->reply.body);
-}
-
-/* The stored reply, as the last event or as the whole answer. */
-static void
-tell_done(struct fynq_answer *a)
-{
-	struct fynq_buf b = FYNQ_BUF_INIT(FYNQ_ARENA_MAX / 4);
-	const struct fynq_gemini_reply *reply = &a->call.reply;
-
-	if (a->stream) {
-		fynq_buf_add(&b, FYNQ_STR("{\"reply\":"));
-		fynq_buf_add(&b, a->reply);
-		fynq_buf_printf(&b,
-		    ",\"usage\":{\"prompt_tokens\":%lld,\"reply_tokens\":%lld,"
-		    "\"thought_tokens\":%lld,\"total_tokens\":%lld},\"finish_reason\":",
-		    (long long)reply->usage.prompt, (long long)reply->usage.reply,
-		    (long long)reply->usage.thought, (long long)reply->usage.total);
-		fynq_buf_add_json(&b, fynq_str_of(reply->finish));
-		fynq_buf_add_char(&b, '}');
-		begin_stream(a);
-		fynq_stream_event(&a->client, "done", fynq_buf_str(&b));
-	} else {
-		fynq_buf_printf(&b, "{\"chat_id\":\"%s\",\"message\":", a->turn.chat.text);
-		fynq_buf_add(&b, fynq_buf_str(&a->question));
-		fynq_buf_add(&b, FYNQ_STR(",\"reply\":"));
-		fynq_buf_add(&b, a->reply);
-		fynq_buf_add_char(&b, '}');
-		(void)fynq_reply_json(a->rq, 201, fynq_buf_str(&b));
-		send_whole(a);
-	}
-	fynq_buf_release(&b);
-}
-
-static void
-tell_problem(struct fynq_answer *a, enum fynq_err e)
-{
-	struct fynq_buf data = FYNQ_BUF_INIT(65536);
-
-	(void)fynq_fail(a->rq, e, NULL);
-	a->rq->problem.retry_after = a->call.retry_after;
-	if (!a->head_sent) {
-		fynq_reply_problem(a->rq);
-		send_whole(a);
-		return;
-	}
-	fynq_buf_add(&data, FYNQ_STR("{\"problem\":"));
-	fynq_problem_json(&data, &a->rq->problem, a->rq->id);
-	fynq_buf_add_char(&data, '}');
-	fynq_stream_event(&a->client, "error", fynq_buf_str(&data));
-	fynq_buf_release(&data);
+	*(a->prev != NULL ? &a->prev->next : &answers) = a->next;
+	if (a->next != NULL)
+		a->next->prev = a->prev;
+	fynq_gemini_ask_release(&a->ask);
+	fynq_buf_release(&a->question);
+	fynq_buf_release(&a->cached);
+	fynq_req_free(&a->work);
+	free(a);
+	active--;
 }
 
 static void
 tell(struct fynq_answer *a, enum fynq_err e)
 {
-	if (a->told)
-		return;
+	struct fynq_client *client = a->client;
+
 	a->told = true;
-	if (a->gone)
-		a->rq->reply.status = 499; /* For the log alone, as Nginx has it. */
-	else if (e == FYNQ_OK)
-		tell_done(a);
+	a->client = NULL; /* From here on it is on its own. */
+	if (client == NULL)
+		return;
+	if (e == FYNQ_OK)
+		fynq_client_done(client, fynq_buf_str(&a->question), &a->result, offset(a));
 	else
-		tell_problem(a, e);
-	fynq_stream_end(&a->client, client_ended);
+		fynq_client_problem(client, e, a->ask.call.retry_after, offset(a));
+}
+
+/* A reply that stands has made a chat that may want a title, or older turns summed up. */
+static void
+follow_up(const struct fynq_answer *a)
+{
+	if (a->status != FYNQ_TURN_COMPLETE || a->result.reply.n == 0)
+		return;
+	if (a->turn.opened)
+		fynq_aside_begin(FYNQ_ASIDE_TITLE, &a->turn);
+	if (a->turn.fold)
+		fynq_aside_begin(FYNQ_ASIDE_SUMMARY, &a->turn);
 }
 
 /* Back on the loop's thread: told only now, when it stands in the database. */
@@ -217,12 +154,14 @@ after_store(void *arg)
 	if (a->store_error == FYNQ_OK) {
 		a->stored = true;
 		/* A chat that was deleted meanwhile has no reply to tell of. */
-		if (a->reply.p == NULL && a->error == FYNQ_OK)
+		if (a->result.reply.p == NULL && a->error == FYNQ_OK)
 			a->error = FYNQ_E_NOT_FOUND;
+		follow_up(a);
 		tell(a, a->error);
 		settle(a);
 		return;
 	}
+	fynq_req_free(&a->work);
 	if (a->store_error != FYNQ_E_DB_UNAVAILABLE && a->store_error != FYNQ_E_DB_TIMEOUT) {
 		/* The database will not have it, now or later: it is marked failed. */
 		fynq_runner_abandon(&a->turn.reply);
@@ -245,10 +184,10 @@ store(void *arg)
 {
 	struct fynq_answer *a = arg;
 
-	fynq_log_request(a->rq->id);
+	fynq_log_request(fynq_str_of(a->id));
+	a->work = fynq_req_new(-1, true);
 	a->store_error = fynq_turn_close(
-	    a->rq, &a->turn, a->status, a->error, &a->call.reply, &a->reply);
-	a->rq->problem = (struct fynq_problem){ 0 };
+	    a->work, &a->turn, a->status, a->error, &a->ask.call.reply, a->saved, &a->result);
 	fynq_log_request((struct fynq_str){ 0 });
 	fynq_evloop_post(after_store, a);
 }
@@ -262,79 +201,71 @@ post_store(struct fynq_answer *a)
 
 /* Gemini's part is over: decide what the reply is, and store it. */
 static void
-close_reply(struct fynq_answer *a, enum fynq_err e)
+close_reply(struct fynq_answer *a, enum fynq_turn_status status, enum fynq_err e)
 {
 	a->closed_us = fynq_clock_mono_us();
 	a->error = e;
-	if (e == FYNQ_OK)
-		a->status = FYNQ_TURN_COMPLETE;
-	else
-		a->status = a->gone ? FYNQ_TURN_STOPPED : FYNQ_TURN_FAILED;
+	a->status = status;
 	post_store(a);
 }
 
 static void
-log_call(const struct fynq_answer *a, enum fynq_err e)
+ask_text(struct fynq_gemini_ask *ask, struct fynq_str text)
 {
-	const struct fynq_gemini_reply *reply = &a->call.reply;
-	struct fynq_buf b = FYNQ_BUF_INIT(1024);
+	struct fynq_answer *a = (struct fynq_answer *)ask; /* Its first member. */
 
-	fynq_buf_printf(&b, ",\"model\":\"%s\",\"result\":\"%s\",\"ms\":%lld,\"tokens\":%lld",
-	    fynq_config.gemini_model, a->gone ? "client_gone" : fynq_err_info(e)->code,
-	    (long long)((fynq_clock_mono_us() - a->call.started_us) / 1000),
-	    (long long)reply->usage.total);
-	fynq_buf_add(&b, FYNQ_STR(",\"finish_reason\":"));
-	fynq_buf_add_json(&b, fynq_str_of(reply->finish));
-	fynq_log_request(a->rq->id);
-	fynq_log_members(
-	    e == FYNQ_OK || a->gone ? FYNQ_LOG_INFO : FYNQ_LOG_WARN, "gemini", fynq_buf_str(&b));
+	if (a->client != NULL)
+		fynq_client_delta(a->client, text, offset(a));
+}
+
+static void
+ask_ended(struct fynq_gemini_ask *ask)
+{
+	struct fynq_answer *a = (struct fynq_answer *)ask;
+	enum fynq_err e = ask->call.error;
+
+	fynq_context_learn(a->ask.tokens, ask->call.reply.usage.prompt);
+	close_reply(a, e == FYNQ_OK ? FYNQ_TURN_COMPLETE : FYNQ_TURN_FAILED, e);
+}
+
+/* Nobody reads it any more: stop paying for its words, keep those that came. */
+static void
+stop(struct fynq_answer *a)
+{
+	fynq_gemini_abandon(&a->ask, "client_gone");
+	close_reply(a, FYNQ_TURN_STOPPED, FYNQ_E_GEMINI_CUT);
+}
+
+static void
+client_gone(void *arg)
+{
+	struct fynq_answer *a = arg;
+
+	a->client = NULL;
+	a->gone_us = fynq_clock_mono_us();
+	if (a->closed_us == 0 && fynq_config.resume_seconds == 0)
+		stop(a);
+}
+
+/* The answer is there: it is told and stored as if it had just come. */
+static void
+answer_from_cache(struct fynq_answer *a)
+{
+	struct fynq_gemini_reply *reply = &a->ask.call.reply;
+	struct fynq_str text;
+	bool sound;
+
+	fynq_gemini_reply_init(reply, (size_t)fynq_config.reply_max);
+	sound = fynq_gemini_reply_add(reply, fynq_buf_str(&a->cached), &text);
+	fynq_buf_release(&a->cached);
+	fynq_log_request(fynq_str_of(a->id));
+	fynq_log_members(FYNQ_LOG_INFO, "gemini",
+	    FYNQ_STR(",\"for\":\"answer\",\"attempt\":0,\"result\":\"ok\",\"cache\":true"));
 	fynq_log_request((struct fynq_str){ 0 });
-	fynq_buf_release(&b);
-}
-
-static struct fynq_answer *
-of_call(struct fynq_gemini_call *call)
-{
-	return (struct fynq_answer *)((char *)call - offsetof(struct fynq_answer, call));
-}
-
-static void
-call_text(struct fynq_gemini_call *call, struct fynq_str text)
-{
-	struct fynq_answer *a = of_call(call);
-	struct fynq_buf data = FYNQ_BUF_INIT(FYNQ_SSE_EVENT_MAX);
-
-	if (!a->stream)
-		return;
-	begin_stream(a);
-	fynq_buf_add(&data, FYNQ_STR("{\"text\":"));
-	fynq_buf_add_json(&data, text);
-	fynq_buf_add_char(&data, '}');
-	fynq_stream_event(&a->client, "delta", fynq_buf_str(&data));
-	fynq_buf_release(&data);
-}
-
-static void
-call_ended(struct fynq_gemini_call *call)
-{
-	struct fynq_answer *a = of_call(call);
-
-	log_call(a, call->error);
-	close_reply(a, call->error);
-}
-
-/* The client went away: stop paying for words that nobody reads, keep those that came. */
-static void
-client_gone(struct fynq_stream *s)
-{
-	struct fynq_answer *a = (struct fynq_answer *)s;
-
-	a->gone = true;
-	if (a->closed_us != 0)
-		return;
-	fynq_gemini_cancel(&a->call);
-	log_call(a, FYNQ_OK);
-	close_reply(a, FYNQ_E_GEMINI_CUT);
+	if (a->client != NULL)
+		fynq_client_delta(a->client, text, offset(a));
+	close_reply(
+	    a, sound ? FYNQ_TURN_COMPLETE : FYNQ_TURN_FAILED, sound ? FYNQ_OK : FYNQ_E_INTERNAL);
 }
 
 void
@@ -342,15 +273,43 @@ fynq_answer_start(struct fynq_req *rq)
 {
 	struct fynq_answer *a = rq->task;
 
-	a->rq = rq;
 	a->next = answers;
 	if (answers != NULL)
 		answers->prev = a;
 	answers = a;
-	fynq_stream_open(&a->client, rq, client_gone);
-	a->call.text = call_text;
-	a->call.ended = call_ended;
-	fynq_gemini_ask(&a->call);
+	a->client = fynq_client_new(rq, &a->turn, a->events, client_gone, a);
+	a->ask.text = ask_text;
+	a->ask.ended = ask_ended;
+	if (a->cached.n > 0)
+		answer_from_cache(a);
+	else
+		fynq_gemini_begin(&a->ask);
+}
+
+struct fynq_answer *
+fynq_answer_find(const struct fynq_uuid *reply, size_t from)
+{
+	struct fynq_answer *a = answers;
+
+	while (a != NULL && strcmp(a->turn.reply.text, reply->text) != 0)
+		a = a->next;
+	return a != NULL && !a->told && from <= offset(a) ? a : NULL;
+}
+
+void
+fynq_answer_take_up(struct fynq_answer *a, struct fynq_req *rq, size_t from, bool resumes)
+{
+	struct fynq_str text = fynq_buf_str(&a->ask.call.reply.text);
+
+	if (a->client != NULL)
+		fynq_client_leave(a->client);
+	a->gone_us = 0;
+	a->client = fynq_client_new(rq, &a->turn, true, client_gone, a);
+	a->client->resumes = resumes;
+	fynq_client_begin(a->client);
+	text.n -= from;
+	if (text.n > 0)
+		fynq_client_delta(a->client, (struct fynq_str){ text.p + from, text.n }, offset(a));
 }
 
 void
@@ -358,22 +317,22 @@ fynq_answers_cancel(void)
 {
 	for (struct fynq_answer *a = answers; a != NULL; a = a->next) {
 		if (a->closed_us == 0) {
-			fynq_gemini_cancel(&a->call);
-			close_reply(a, FYNQ_E_RESTARTING);
+			fynq_gemini_abandon(&a->ask, "restarting");
+			close_reply(a, FYNQ_TURN_FAILED, FYNQ_E_RESTARTING);
 		}
 	}
+	fynq_asides_cancel();
 }
 
 static void
 on_tick(struct fynq_timer *t)
 {
 	int64_t now = fynq_clock_mono_us();
-	int64_t silence = fynq_config.keepalive_seconds * 1000000;
+	int64_t grace = fynq_config.resume_seconds * 1000000;
 
 	for (struct fynq_answer *a = answers; a != NULL; a = a->next) {
-		if (!a->gone && !a->told && now - a->rq->started_us > silence)
-			begin_stream(a);
-		fynq_stream_tick(&a->client);
+		if (a->closed_us == 0 && a->gone_us != 0 && now - a->gone_us > grace)
+			stop(a);
 		if (a->retry_us != 0 && now > a->retry_us)
 			post_store(a);
 	}

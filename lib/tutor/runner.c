@@ -5,6 +5,7 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "base/config.h"
 #include "base/evloop.h"
 #include "base/jobs.h"
 #include "base/log.h"
@@ -19,6 +20,10 @@ static const struct fynq_stmt beat = { "beat", FYNQ_AS_SERVICE, FYNQ_REPEATABLE,
 static const struct fynq_stmt end_abandoned = { "end_abandoned", FYNQ_AS_SERVICE, FYNQ_REPEATABLE,
 	"update messages set status = 'failed', error = 'interrupted'"
 	" where id = any ($1::uuid[]) and status = 'pending'" };
+
+/* $1 hours of keys, $2 hours of answers. */
+static const struct fynq_stmt forget = { "forget", FYNQ_AS_SERVICE, FYNQ_REPEATABLE,
+	"select fynq.forget(make_interval(hours => $1::int), make_interval(hours => $2::int))" };
 
 /* A transaction whose end is not known is over by then, one way or the other. */
 enum { ABANDONED_SECONDS = 60, ABANDONED_TEXT = 1 << 20 };
@@ -130,6 +135,16 @@ sweep_abandoned(struct fynq_req *rq)
 	return FYNQ_OK;
 }
 
+static enum fynq_err
+forget_old(struct fynq_req *rq)
+{
+	return fynq_db_run(rq, &forget,
+	    FYNQ_ARGS(
+		fynq_arena_printf(rq->arena, "%lld", (long long)fynq_config.idempotency_hours),
+		fynq_arena_printf(rq->arena, "%lld", (long long)fynq_config.cache_hours)),
+	    NULL);
+}
+
 /* A beat that fails is logged by the database floor; the next one is soon. */
 static void
 beat_job(void *arg)
@@ -137,7 +152,7 @@ beat_job(void *arg)
 	struct fynq_req *rq = fynq_req_new(-1, true);
 
 	(void)arg;
-	if (beat_now(rq) != FYNQ_OK || sweep_abandoned(rq) != FYNQ_OK)
+	if (beat_now(rq) != FYNQ_OK || sweep_abandoned(rq) != FYNQ_OK || forget_old(rq) != FYNQ_OK)
 		fynq_log(FYNQ_LOG_WARN, "sweep", "cannot say that this process lives");
 	fynq_req_free(&rq);
 	runner.running = false;

@@ -2,92 +2,224 @@
 
 #include "base/config.h"
 #include "data/db.h"
+#include "limits/user.h"
+#include "tutor/context.h"
 #include "tutor/runner.h"
 #include "tutor/turn.h"
 #include "tutor/tutor.h"
 
 /*
- * Opens the chat and keeps a second question out of it until this one is stored. The steps that
- * follow see what is committed by then, and store nothing where this one found nothing.
- * $1 chat, $2 make it, $3 least age, $4 content.
+ * Opening a turn is one transaction of several statements, sent together. Each sees what was
+ * committed before it began, so that one can take a lock and the next look at what it guards. Each
+ * says in fynq.go, a setting of the transaction, whether the others are to do anything.
+ */
+
+/* $1 user, $2 key, $3 fingerprint, $4 chat, $5 reply. */
+static const struct fynq_stmt claim = { "claim", FYNQ_AS_SERVICE, FYNQ_ONCE,
+	"select mine, same, reply_id from fynq.claim($1::uuid, $2::text, $3::text, $4::uuid, "
+	"$5::uuid)" };
+
+/*
+ * Keeps a second question out of the chat until this one is stored.
+ * $1 chat, $2 it is to be made, $3 least age.
  */
 static const struct fynq_stmt open_chat = { "open_chat", FYNQ_AS_USER, FYNQ_ONCE,
 	"with me as ("
 	"  select coalesce(birth_date <= (now() at time zone 'UTC')::date"
-	"      - make_interval(years => $3::int), $3::int = 0) as of_age"
+	"      - make_interval(years => $3::int), $3::int = 0) as of_age,"
+	"    grade_level, locale, preferences"
 	"  from profiles where id = auth.uid()"
-	"), made as ("
-	"  insert into chats (id, user_id, title)"
-	"  select $1::uuid, auth.uid(), left(regexp_replace(btrim($4::text), '\\s+', ' ', 'g'), 80)"
-	"  from me where $2::boolean and of_age"
-	"  returning id"
 	"), held as (select id from chats where id = $1::uuid and user_id = auth.uid() for update)"
-	" select coalesce((select of_age from me), false),"
-	"   exists (select from made) or exists (select from held)" };
-
-/* $1 chat, $2 question, $3 content, $4 least age. No row: not found, too young, or busy. */
-static const struct fynq_stmt add_question = { "add_question", FYNQ_AS_USER, FYNQ_ONCE,
-	"with m as ("
-	"  insert into messages (id, chat_id, user_id, parent_id, sender, content, status)"
-	"  select $2::uuid, c.id, c.user_id, c.leaf_id, 'student', $3::text, 'complete'"
-	"  from chats c left join messages leaf on leaf.id = c.leaf_id"
-	"  where c.id = $1::uuid and c.user_id = auth.uid()"
-	"    and leaf.status is distinct from 'pending'"
-	"    and exists (select from profiles where id = auth.uid() and ($4::int = 0 or birth_date"
-	"      <= (now() at time zone 'UTC')::date - make_interval(years => $4::int)))"
-	"  returning *"
-	") select " FYNQ_MESSAGE_JSON " from m" };
-
-/* $1 question, $2 reply, $3 model, $4 runner. */
-static const struct fynq_stmt add_reply = { "add_reply", FYNQ_AS_SERVICE, FYNQ_ONCE,
-	"with r as ("
-	"  insert into messages (id, chat_id, user_id, parent_id, sender, status, model, runner)"
-	"  select $2::uuid, q.chat_id, q.user_id, q.id, 'tutor', 'pending', $3::text, $4::uuid"
-	"  from messages q where q.id = $1::uuid"
-	"  returning id, chat_id"
-	") update chats c set leaf_id = r.id from r where c.id = r.chat_id" };
+	", found as (select $2::boolean or exists (select from held) as chat,"
+	"    coalesce((select of_age from me), false) as of_age)"
+	" select f.of_age, f.chat, me.grade_level, me.locale,"
+	"   case when me.preferences <> '{}' then me.preferences::text end,"
+	"   set_config('fynq.go', case when f.chat and f.of_age"
+	"     and coalesce(current_setting('fynq.go', true), '') <> 'f' then 't' else 'f' end, "
+	"true)"
+	" from found f left join me on true" };
 
 /*
- * The way back from the question, until the budget is spent. A reply that failed or has no text
- * is left out, and neighbouring turns of one sender become one content, as roles must alternate.
- * Tokens are estimated at four bytes each. $1 question, $2 budget.
+ * Why the chat does not take the question; null where it does.
+ * $1 chat, $2 message or null, $3 it must be a question, $4 file or null.
  */
-static const struct fynq_stmt get_contents = { "get_contents", FYNQ_AS_USER, FYNQ_REPEATABLE,
+static const struct fynq_stmt check_turn = { "check_turn", FYNQ_AS_USER, FYNQ_REPEATABLE,
+	"with v as ("
+	"  select case"
+	"    when leaf.status = 'pending' then 'busy'"
+	"    when $2::uuid is not null and (m.id is null or $3::boolean and m.sender <> 'student')"
+	"      then 'message'"
+	"    when $4::uuid is not null and not exists (select from files where id = $4::uuid"
+	"      and user_id = auth.uid() and media_type in ('image/jpeg', 'image/png')) then 'file'"
+	"    end as fault"
+	"  from (select) one"
+	"  left join chats c on c.id = $1::uuid"
+	"  left join messages leaf on leaf.id = c.leaf_id"
+	"  left join messages m on m.id = $2::uuid and m.chat_id = c.id"
+	"  where current_setting('fynq.go', true) = 't'"
+	") select fault, case when fault is not null then set_config('fynq.go', 'f', true) end "
+	"from v" };
+
+/* $1 chat, $2 content. */
+static const struct fynq_stmt make_chat = { "make_chat", FYNQ_AS_USER, FYNQ_ONCE,
+	"insert into chats (id, user_id, title)"
+	" select $1::uuid, auth.uid(), left(regexp_replace(btrim($2::text), '\\s+', ' ', 'g'), 80)"
+	" where current_setting('fynq.go', true) = 't'" };
+
+/* $1 question, $2 chat, $3 content, $4 the question it replaces or null, $5 file or null. */
+static const struct fynq_stmt add_question = { "add_question", FYNQ_AS_SERVICE, FYNQ_ONCE,
+	"with m as ("
+	"  insert into messages"
+	"    (id, chat_id, user_id, parent_id, sender, type, content, image_url, file_id, status)"
+	"  select $1::uuid, c.id, c.user_id,"
+	"    case when $4::uuid is null then c.leaf_id else old.parent_id end, 'student',"
+	"    case when f.file is null then 'text' else 'image' end, $3::text,"
+	"    '/api/v1/files/' || f.file || '/content', f.file, 'complete'"
+	"  from chats c left join messages old on old.id = $4::uuid,"
+	"  lateral (select coalesce($5::uuid, old.file_id) as file) f"
+	"  where c.id = $2::uuid and current_setting('fynq.go', true) = 't'"
+	"  returning *"
+	") select " FYNQ_MESSAGE_JSON
+	", m.id, set_config('fynq.question', m.id::text, true) from m" };
+
+/* The question of a reply that is to be given anew. $1 chat, $2 the reply, or the question. */
+static const struct fynq_stmt find_question = { "find_question", FYNQ_AS_SERVICE, FYNQ_REPEATABLE,
+	"select " FYNQ_MESSAGE_JSON ", m.id, set_config('fynq.question', m.id::text, true)"
+	" from messages named join messages m"
+	"   on m.id = case named.sender when 'student' then named.id else named.parent_id end"
+	" where named.id = $2::uuid and named.chat_id = $1::uuid"
+	"   and current_setting('fynq.go', true) = 't'" };
+
+#define QUESTION "nullif(current_setting('fynq.question', true), '')::uuid"
+
+/*
+ * The way back from the question until the budget is spent, or to a summary of what was before. A
+ * reply that failed or has no text is left out, of the pictures only the newest are shown again,
+ * and neighbouring turns of one sender become one content, as roles must alternate. Tokens are
+ * estimated at four bytes each, see context.h. $1 budget, $2 pictures.
+ */
+#define COST                                                                               \
+	"(greatest(octet_length(m.content), coalesce(octet_length(m.parts::text), 0)) / 4" \
+	" + case when m.file_id is null then 8 else 1108 end)"
+static const struct fynq_stmt get_contents = {
+	"get_contents", FYNQ_AS_SERVICE, FYNQ_REPEATABLE,
 	"with recursive path as ("
-	"  select m.*, 1 as back, octet_length(m.content) / 4 + 8 as spent"
-	"  from messages m where m.id = $1::uuid"
-	"  union all"
-	"  select m.*, p.back + 1, p.spent + greatest(octet_length(m.content),"
-	"    coalesce(octet_length(m.parts::text), 0)) / 4 + 8"
+	"  select m.*, null::text as summary, 1 as back, " COST " as spent"
+	"  from messages m where m.id = " QUESTION "  union all"
+	"  select m.*, s.content, p.back + 1,"
+	"    p.spent + coalesce(octet_length(s.content) / 4 + 8, " COST ")"
 	"  from path p join messages m on m.id = p.parent_id"
-	"  where p.back < 1000 and p.spent + greatest(octet_length(m.content),"
-	"    coalesce(octet_length(m.parts::text), 0)) / 4 + 8 <= $2::int"
+	"  left join summaries s on s.message_id = m.id"
+	"  where p.summary is null and p.back < 1000"
+	"    and (s.content is not null or p.spent + " COST " <= $1::int)"
+	"), shown as ("
+	"  select p.back, case when summary is null then p.sender else 'student' end as sender,"
+	"    case when summary is not null then jsonb_build_array(jsonb_build_object('text',"
+	"        'What was said before, in short: ' || summary))"
+	"      when f.id is not null then jsonb_build_array(case when row_number() over pictures"
+	"          <= $2::int then jsonb_build_object('inlineData', jsonb_build_object('data',"
+	"          '@file:' || f.id, 'mimeType', f.media_type))"
+	"        else '{\"text\": \"(a picture)\"}' end)"
+	"        || case when p.content <> '' then jsonb_build_array(jsonb_build_object('text',"
+	"          p.content)) else '[]' end"
+	"      when p.status = 'complete' and p.parts is not null then p.parts"
+	"      else jsonb_build_array(jsonb_build_object('text', p.content)) end as parts,"
+	"    case when row_number() over pictures <= $2::int then f.id end as file"
+	"  from path p left join files f on f.id = p.file_id"
+	"  where summary is not null or f.id is not null"
+	"    or p.content <> '' and p.status in ('complete', 'stopped')"
+	"  window pictures as (partition by f.id is not null order by p.back)"
 	"), told as ("
-	"  select back, sender, case when status = 'complete' and parts is not null then parts"
-	"    else jsonb_build_array(jsonb_build_object('text', content)) end as parts,"
-	"    sender is distinct from lag(sender) over (order by back desc) as starts"
-	"  from path where content <> '' and status in ('complete', 'stopped')"
+	"  select *, sender is distinct from lag(sender) over (order by back desc) as starts"
+	"  from shown"
 	"), numbered as ("
 	"  select *, count(*) filter (where starts) over (order by back desc) as content from told"
 	"), contents as ("
 	"  select n.content, n.sender, jsonb_agg(e.part order by n.back desc, e.at) as parts"
 	"  from numbered n, jsonb_array_elements(n.parts) with ordinality as e(part, at)"
 	"  group by n.content, n.sender"
-	") select json_agg(json_build_object('role', case sender when 'student' then 'user'"
+	") select (select json_agg(json_build_object('role', case sender when 'student' then 'user'"
 	"    else 'model' end, 'parts', parts) order by content)"
-	" from contents where not (content = 1 and sender = 'tutor')" };
+	"    from contents where not (content = 1 and sender = 'tutor')),"
+	"  (select string_agg(file::text, ',') from shown),"
+	"  (select max(spent) from path),"
+	"  (select parent_id is not null and summary is null from path order by back desc limit 1)"
+};
+
+/*
+ * An answer that the same question got before: same words, model, instruction and profile.
+ * $1 chat, $2 what the settings say of the model, $3 content, $4 hours.
+ */
+static const struct fynq_stmt get_cached = { "get_cached", FYNQ_AS_SERVICE, FYNQ_ONCE,
+	"with k as ("
+	"  select encode(sha256(convert_to(jsonb_build_array($2::text, p.grade_level, p.locale,"
+	"    p.preferences, $3::text)::text, 'UTF8')), 'hex') as hash"
+	"  from chats c join profiles p on p.id = c.user_id"
+	"  where c.id = $1::uuid and current_setting('fynq.go', true) = 't'"
+	"), hit as ("
+	"  update fynq.answers a set hits = a.hits + 1 from k"
+	"  where a.hash = k.hash and a.created_at > now() - make_interval(hours => $4::int)"
+	"  returning a.*"
+	") select k.hash, hit.parts::text, hit.model, hit.finish_reason, hit.total_tokens"
+	" from k left join hit on true" };
+
+/* $1 reply, $2 model, $3 runner. */
+static const struct fynq_stmt add_reply = { "add_reply", FYNQ_AS_SERVICE, FYNQ_ONCE,
+	"with r as ("
+	"  insert into messages (id, chat_id, user_id, parent_id, sender, status, model, runner)"
+	"  select $1::uuid, q.chat_id, q.user_id, q.id, 'tutor', 'pending', $2::text, $3::uuid"
+	"  from messages q where q.id = " QUESTION "  returning id, chat_id"
+	") update chats c set leaf_id = r.id from r where c.id = r.chat_id" };
+
+/* A key is used up only with what it made. $1 user, $2 key, $3 reply. */
+static const struct fynq_stmt unclaim = { "unclaim", FYNQ_AS_SERVICE, FYNQ_ONCE,
+	"delete from fynq.requests where user_id = $1::uuid and key = $2::text"
+	" and reply_id = $3::uuid and not exists (select from messages where id = $3::uuid)" };
+
+/* $1 user, $2 key, $3 fingerprint. */
+static const struct fynq_stmt get_claim = { "get_claim", FYNQ_AS_SERVICE, FYNQ_REPEATABLE,
+	"select false, fingerprint = $3::text, reply_id from fynq.requests"
+	" where user_id = $1::uuid and key = $2::text" };
+
+#define USAGE_JSON                                                                     \
+	"case when m.total_tokens is not null then json_build_object('prompt_tokens'," \
+	" m.prompt_tokens, 'reply_tokens', m.reply_tokens, 'thought_tokens',"          \
+	" m.thought_tokens, 'total_tokens', m.total_tokens) end"
 
 /*
  * A reply may be marked failed by others who took this process for dead: what is stored here is
- * better. Stored again, it stays the same.
+ * better. Stored again, it stays the same, and only the first time its tokens count.
  */
 static const struct fynq_stmt close_reply = { "close_reply", FYNQ_AS_SERVICE, FYNQ_REPEATABLE,
-	"update messages m set status = $2::text, content = $3::text, parts = $4::jsonb,"
+	"with old as (select id, status from messages where id = $1::uuid for update), m as ("
+	" update messages set status = $2::text, content = $3::text, parts = $4::jsonb,"
 	"  error = $5::text, finish_reason = $6::text, model = coalesce($7::text, model),"
 	"  prompt_tokens = $8::int, reply_tokens = $9::int, thought_tokens = $10::int,"
-	"  total_tokens = $11::int"
-	" where id = $1::uuid and sender = 'tutor'"
-	" returning " FYNQ_MESSAGE_JSON };
+	"  total_tokens = $11::int, cached = $12::boolean"
+	" from old where messages.id = old.id and sender = 'tutor'"
+	" returning messages.*, set_config('fynq.go',"
+	"   case when old.status = 'pending' then 't' else 'f' end, true))"
+	" select " FYNQ_MESSAGE_JSON ", " USAGE_JSON ", m.finish_reason from m" };
+
+/* $1 hash, $2 reply. */
+static const struct fynq_stmt put_cached = { "put_cached", FYNQ_AS_SERVICE, FYNQ_REPEATABLE,
+	"insert into fynq.answers as a (hash, content, parts, model, finish_reason, total_tokens)"
+	" select $1::text, content, parts, model, finish_reason, coalesce(total_tokens, 0)"
+	" from messages where id = $2::uuid and status = 'complete' and finish_reason = 'STOP'"
+	"   and parts is not null and not cached"
+	" on conflict (hash) do update set content = excluded.content, parts = excluded.parts,"
+	"   model = excluded.model, total_tokens = excluded.total_tokens, created_at = now()" };
+
+/* $1 reply. */
+static const struct fynq_stmt get_past = { "get_past", FYNQ_AS_USER, FYNQ_REPEATABLE,
+	"select " FYNQ_MESSAGE_JSON ", " USAGE_JSON
+	", m.finish_reason, m.status, m.error, m.content,"
+	" m.runner, m.chat_id, m.parent_id,"
+	" (select " FYNQ_MESSAGE_JSON " from messages m where m.id = reply.parent_id)"
+	" from messages reply join messages m on m.id = reply.id"
+	" where reply.id = $1::uuid and reply.user_id = auth.uid() and reply.sender = 'tutor'" };
+
+enum { KEY_MAX = 255, RUNNING_SECONDS = 1 };
 
 static struct fynq_str
 number(struct fynq_req *rq, int64_t n)
@@ -101,96 +233,281 @@ text_or_null(const char *text)
 	return fynq_str_of(text[0] != '\0' ? text : NULL);
 }
 
-/* Why a question was not stored. */
-static enum fynq_err
-refuse(struct fynq_req *rq, const struct fynq_rows *chat)
+static struct fynq_str
+flag(bool value)
 {
-	if (fynq_str_eq(fynq_rows_str(chat, 0, 0), FYNQ_STR("f")))
-		return fynq_fail(rq, FYNQ_E_UNDER_AGE,
-		    "Questions may be asked from the age of %lld. A profile needs its birth date.",
-		    (long long)fynq_config.min_age);
-	if (fynq_str_eq(fynq_rows_str(chat, 0, 1), FYNQ_STR("f")))
-		return fynq_fail(rq, FYNQ_E_NOT_FOUND, "There is no such chat.");
-	rq->problem.retry_after = 1;
-	return fynq_fail(rq, FYNQ_E_CHAT_BUSY, NULL);
+	return value ? FYNQ_STR("t") : FYNQ_STR("f");
+}
+
+static bool
+is(struct fynq_str column, const char *text)
+{
+	return fynq_str_eq(column, fynq_str_of(text));
+}
+
+static int64_t
+read_number(struct fynq_str column)
+{
+	int64_t n = 0;
+
+	return fynq_str_int(column, &n) ? n : 0;
+}
+
+/* The request's Idempotency-Key, absent where there is none, and its fingerprint. */
+static enum fynq_err
+read_key(struct fynq_req *rq, struct fynq_str *key_r, char fingerprint_r[FYNQ_SHA256_SIZE])
+{
+	struct fynq_str key = fynq_req_param(rq, "HTTP_IDEMPOTENCY_KEY");
+
+	*key_r = (struct fynq_str){ 0 };
+	if (key.p == NULL)
+		return FYNQ_OK;
+	for (size_t i = 0; i < key.n; i++)
+		if (key.p[i] < 0x20 || key.p[i] > 0x7e)
+			key.n = 0;
+	if (key.n == 0 || key.n > KEY_MAX)
+		return fynq_fail(rq, FYNQ_E_BAD_REQUEST,
+		    "Idempotency-Key has 1 to %d printable ASCII characters.", KEY_MAX);
+	fynq_req_fingerprint(rq, fingerprint_r);
+	*key_r = key;
+	return FYNQ_OK;
+}
+
+/* What a key that was taken before leads to: the reply that was made with it. */
+static enum fynq_err
+read_earlier(struct fynq_req *rq, const struct fynq_rows *claimed, struct fynq_uuid *reply_r)
+{
+	if (is(fynq_rows_str(claimed, 0, 1), "f"))
+		return fynq_fail(rq, FYNQ_E_KEY_REUSED, NULL);
+	(void)fynq_uuid_parse(fynq_rows_str(claimed, 0, 2), reply_r);
+	return FYNQ_OK;
 }
 
 enum fynq_err
-fynq_turn_open(struct fynq_req *rq, struct fynq_turn *turn, struct fynq_str content,
-    struct fynq_str *question_r, struct fynq_str *contents_r)
+fynq_turn_earlier(struct fynq_req *rq, struct fynq_uuid *reply_r)
 {
-	bool make = turn->chat.text[0] == '\0';
-	struct fynq_str age = number(rq, fynq_config.min_age), chat_id, question_id;
-	struct fynq_rows chat, question, contents;
+	char fingerprint[FYNQ_SHA256_SIZE];
+	struct fynq_str key;
+	struct fynq_rows rows;
+
+	*reply_r = (struct fynq_uuid){ 0 };
+	FYNQ_TRY(read_key(rq, &key, fingerprint));
+	if (key.n == 0)
+		return FYNQ_OK;
+	FYNQ_TRY(fynq_db_run(
+	    rq, &get_claim, FYNQ_ARGS(rq->caller.id, key, fynq_str_of(fingerprint)), &rows));
+	return rows.n > 0 ? read_earlier(rq, &rows, reply_r) : FYNQ_OK;
+}
+
+/* Why a question was not stored. */
+static enum fynq_err
+refuse(struct fynq_req *rq, const struct fynq_rows *chat, const struct fynq_rows *checked,
+    const struct fynq_rows *limit)
+{
+	struct fynq_str fault;
+
+	if (is(fynq_rows_str(chat, 0, 0), "f"))
+		return fynq_fail(rq, FYNQ_E_UNDER_AGE,
+		    "Questions may be asked from the age of %lld. A profile needs its birth date.",
+		    (long long)fynq_config.min_age);
+	if (is(fynq_rows_str(chat, 0, 1), "f"))
+		return fynq_fail(rq, FYNQ_E_NOT_FOUND, "There is no such chat.");
+	fault = checked->n > 0 ? fynq_rows_str(checked, 0, 0) : (struct fynq_str){ 0 };
+	if (is(fault, "message"))
+		return fynq_fail(rq, FYNQ_E_NOT_FOUND, "There is no such question in this chat.");
+	if (is(fault, "file")) {
+		fynq_fault(rq, FYNQ_STR("file_id"), "value", "There is no such picture.");
+		return FYNQ_E_INVALID;
+	}
+	if (fault.n == 0)
+		FYNQ_TRY(fynq_limit_verdict(rq, limit));
+	rq->problem.retry_after = RUNNING_SECONDS;
+	return fynq_fail(rq, FYNQ_E_CHAT_BUSY, NULL);
+}
+
+/* The steps of a transaction, put together as the question needs them. */
+struct steps {
+	struct fynq_step all[FYNQ_STEPS_MAX];
+	size_t n;
+};
+
+static void
+add_step(struct steps *steps, struct fynq_req *rq, const struct fynq_stmt *stmt,
+    struct fynq_rows *rows_r, const struct fynq_str *args, size_t n)
+{
+	struct fynq_str *kept = fynq_arena_alloc(rq->arena, (n > 0 ? n : 1) * sizeof(*args));
+
+	memcpy(kept, args, n * sizeof(*args));
+	steps->all[steps->n++] = (struct fynq_step){ stmt, kept, n, rows_r };
+}
+
+struct opened_rows {
+	struct fynq_rows claim, chat, check, limit, question, contents, cached;
+};
+
+static void
+plan(struct fynq_req *rq, struct steps *steps, const struct fynq_question *q,
+    const struct fynq_turn *turn, int64_t budget, struct fynq_str key, const char *fingerprint,
+    struct opened_rows *rows)
+{
+	struct fynq_str chat = fynq_uuid_str(&turn->chat), reply = fynq_uuid_str(&turn->reply);
+	struct fynq_str message = fynq_uuid_str(&q->message), file = fynq_uuid_str(&q->file);
+	struct fynq_str limits[FYNQ_LIMIT_ARGS];
+	bool cacheable = turn->opened && file.n == 0 && fynq_config.cache_hours > 0;
+
+	fynq_limit_args(rq, limits);
+	if (key.n > 0)
+		add_step(steps, rq, &claim, &rows->claim,
+		    FYNQ_ARGS(rq->caller.id, key, fynq_str_of(fingerprint), chat, reply));
+	add_step(steps, rq, &open_chat, &rows->chat,
+	    FYNQ_ARGS(chat, flag(turn->opened), number(rq, fynq_config.min_age)));
+	add_step(steps, rq, &check_turn, &rows->check,
+	    FYNQ_ARGS(chat, message, flag(q->kind == FYNQ_TURN_EDIT), file));
+	add_step(steps, rq, &fynq_limit_take, &rows->limit, limits, FYNQ_LIMIT_ARGS);
+	if (turn->opened)
+		add_step(steps, rq, &make_chat, NULL, FYNQ_ARGS(chat, q->content));
+	if (q->kind == FYNQ_TURN_REGENERATE)
+		add_step(steps, rq, &find_question, &rows->question, FYNQ_ARGS(chat, message));
+	else
+		add_step(steps, rq, &add_question, &rows->question,
+		    FYNQ_ARGS(fynq_uuid_str(&turn->question), chat, q->content, message, file));
+	if (cacheable)
+		add_step(steps, rq, &get_cached, &rows->cached,
+		    FYNQ_ARGS(chat, fynq_context_settings(), q->content,
+			number(rq, fynq_config.cache_hours)));
+	add_step(steps, rq, &get_contents, &rows->contents,
+	    FYNQ_ARGS(number(rq, budget), number(rq, fynq_config.context_pictures)));
+	add_step(steps, rq, &add_reply, NULL,
+	    FYNQ_ARGS(reply, fynq_str_of(fynq_config.gemini_model), fynq_runner_id()));
+	if (key.n > 0)
+		add_step(steps, rq, &unclaim, NULL, FYNQ_ARGS(rq->caller.id, key, reply));
+}
+
+static void
+take_opening(
+    const struct opened_rows *rows, int64_t budget, struct fynq_turn *turn, struct fynq_opening *o)
+{
+	const struct fynq_rows *cached = &rows->cached;
+	struct fynq_str hash;
+
+	(void)fynq_uuid_parse(fynq_rows_str(&rows->question, 0, 1), &turn->question);
+	o->question = fynq_rows_str(&rows->question, 0, 0);
+	o->grade = fynq_rows_str(&rows->chat, 0, 2);
+	o->locale = fynq_rows_str(&rows->chat, 0, 3);
+	o->preferences = fynq_rows_str(&rows->chat, 0, 4);
+	o->contents = fynq_rows_str(&rows->contents, 0, 0);
+	o->files = fynq_rows_str(&rows->contents, 0, 1);
+	turn->tokens = read_number(fynq_rows_str(&rows->contents, 0, 2));
+	turn->fold = turn->tokens > budget - budget / 4 ||
+		     is(fynq_rows_str(&rows->contents, 0, 3), "t");
+	if (cached->n == 0)
+		return;
+	hash = fynq_rows_str(cached, 0, 0);
+	memcpy(turn->cache, hash.p, hash.n < FYNQ_SHA256_SIZE ? hash.n : FYNQ_SHA256_SIZE - 1);
+	o->cached.parts = fynq_rows_str(cached, 0, 1);
+	o->cached.model = fynq_rows_str(cached, 0, 2);
+	o->cached.finish = fynq_rows_str(cached, 0, 3);
+	o->cached.tokens = read_number(fynq_rows_str(cached, 0, 4));
+}
+
+enum fynq_err
+fynq_turn_open(struct fynq_req *rq, const struct fynq_question *q, int64_t budget,
+    struct fynq_turn *turn, struct fynq_opening *opening)
+{
+	char fingerprint[FYNQ_SHA256_SIZE] = "";
+	struct steps steps = { 0 };
+	struct opened_rows rows = { 0 };
+	struct fynq_str key;
 	enum fynq_err e;
 
+	*opening = (struct fynq_opening){ 0 };
+	*turn = (struct fynq_turn){ .chat = q->chat, .opened = q->chat.text[0] == '\0' };
+	FYNQ_TRY(read_key(rq, &key, fingerprint));
 	FYNQ_TRY(fynq_runner_ensure(rq));
-	if (make)
+	(void)fynq_uuid_parse(rq->caller.id, &turn->user);
+	if (turn->opened)
 		turn->chat = fynq_uuid_new();
 	turn->question = fynq_uuid_new();
 	turn->reply = fynq_uuid_new();
-	chat_id = fynq_uuid_str(&turn->chat);
-	question_id = fynq_uuid_str(&turn->question);
 
-	const struct fynq_str chat_args[] = { chat_id, make ? FYNQ_STR("t") : FYNQ_STR("f"), age,
-		content };
-	const struct fynq_str question_args[] = { chat_id, question_id, content, age };
-	const struct fynq_str reply_args[] = { question_id, fynq_uuid_str(&turn->reply),
-		fynq_str_of(fynq_config.gemini_model), fynq_runner_id() };
-	const struct fynq_str contents_args[] = { question_id,
-		number(rq, fynq_config.context_tokens) };
-	const struct fynq_step steps[] = {
-		{ &open_chat, chat_args, 4, &chat },
-		{ &add_question, question_args, 4, &question },
-		{ &get_contents, contents_args, 2, &contents },
-		{ &add_reply, reply_args, 4, NULL },
-	};
-
-	e = fynq_db_tx(rq, steps, sizeof(steps) / sizeof(steps[0]));
+	plan(rq, &steps, q, turn, budget, key, fingerprint, &rows);
+	e = fynq_db_tx(rq, steps.all, steps.n);
 	if (e == FYNQ_E_DB_UNAVAILABLE || e == FYNQ_E_DB_TIMEOUT)
 		fynq_runner_abandon(&turn->reply);
 	FYNQ_TRY(e);
-	if (question.n == 0)
-		return refuse(rq, &chat);
-	*question_r = fynq_rows_str(&question, 0, 0);
-	*contents_r = fynq_rows_str(&contents, 0, 0);
+	if (rows.claim.n > 0 && is(fynq_rows_str(&rows.claim, 0, 0), "f"))
+		return read_earlier(rq, &rows.claim, &opening->earlier);
+	if (rows.question.n == 0)
+		return refuse(rq, &rows.chat, &rows.check, &rows.limit);
+	FYNQ_TRY(fynq_limit_verdict(rq, &rows.limit));
+	take_opening(&rows, budget, turn, opening);
 	return FYNQ_OK;
 }
 
 enum fynq_err
 fynq_turn_close(struct fynq_req *rq, const struct fynq_turn *turn, enum fynq_turn_status status,
-    enum fynq_err error, const struct fynq_gemini_reply *reply, struct fynq_str *reply_r)
+    enum fynq_err error, const struct fynq_gemini_reply *reply, int64_t saved,
+    struct fynq_told *told_r)
 {
 	static const char *const names[] = {
 		[FYNQ_TURN_COMPLETE] = "complete",
 		[FYNQ_TURN_STOPPED] = "stopped",
 		[FYNQ_TURN_FAILED] = "failed",
 	};
+	const struct fynq_gemini_usage *usage = &reply->usage;
 	bool failed = status == FYNQ_TURN_FAILED;
-	bool counted = reply->usage.total > 0;
+	bool counted = usage->total > 0;
 	struct fynq_buf parts = FYNQ_BUF_INIT(FYNQ_ARENA_MAX / 4);
-	struct fynq_str null = { 0 };
+	struct fynq_str null = { 0 }, id = fynq_uuid_str(&turn->reply);
+	struct steps steps = { 0 };
 	struct fynq_rows rows;
 	enum fynq_err e;
 
 	if (status == FYNQ_TURN_COMPLETE)
 		fynq_gemini_reply_parts(reply, &parts);
-	const struct fynq_str args[] = {
-		fynq_uuid_str(&turn->reply),
-		fynq_str_of(names[status]),
-		fynq_buf_str(&reply->text),
+	add_step(&steps, rq, &close_reply, &rows,
+	    FYNQ_ARGS(id, fynq_str_of(names[status]), fynq_buf_str(&reply->text),
 		status == FYNQ_TURN_COMPLETE ? fynq_buf_str(&parts) : null,
 		fynq_str_of(failed ? fynq_err_info(error)->code : NULL),
 		text_or_null(reply->finish[0] != '\0' ? reply->finish : reply->blocked),
-		text_or_null(reply->model),
-		counted ? number(rq, reply->usage.prompt) : null,
-		counted ? number(rq, reply->usage.reply) : null,
-		counted ? number(rq, reply->usage.thought) : null,
-		counted ? number(rq, reply->usage.total) : null,
-	};
-	e = fynq_db_run(rq, &close_reply, args, sizeof(args) / sizeof(args[0]), &rows);
+		text_or_null(reply->model), counted ? number(rq, usage->prompt) : null,
+		counted ? number(rq, usage->reply) : null,
+		counted ? number(rq, usage->thought) : null,
+		counted ? number(rq, usage->total) : null, flag(saved > 0)));
+	add_step(&steps, rq, &fynq_limit_spend, NULL,
+	    FYNQ_ARGS(fynq_uuid_str(&turn->user), number(rq, usage->prompt),
+		number(rq, usage->reply + usage->thought), number(rq, saved)));
+	if (turn->cache[0] != '\0')
+		add_step(&steps, rq, &put_cached, NULL, FYNQ_ARGS(fynq_str_of(turn->cache), id));
+	e = fynq_db_tx(rq, steps.all, steps.n);
 	fynq_buf_release(&parts);
 	FYNQ_TRY(e);
-	*reply_r = rows.n > 0 ? fynq_rows_str(&rows, 0, 0) : null;
+	*told_r = (struct fynq_told){ 0 };
+	if (rows.n > 0)
+		*told_r = (struct fynq_told){ fynq_rows_str(&rows, 0, 0),
+			fynq_rows_str(&rows, 0, 1), fynq_rows_str(&rows, 0, 2) };
+	return FYNQ_OK;
+}
+
+enum fynq_err
+fynq_turn_read(struct fynq_req *rq, const struct fynq_uuid *reply, struct fynq_past *past_r)
+{
+	struct fynq_rows rows;
+
+	FYNQ_TRY(fynq_db_run(rq, &get_past, FYNQ_ARGS(fynq_uuid_str(reply)), &rows));
+	if (rows.n == 0)
+		return fynq_fail(rq, FYNQ_E_NOT_FOUND, NULL);
+	*past_r = (struct fynq_past){
+		.told = { fynq_rows_str(&rows, 0, 0), fynq_rows_str(&rows, 0, 1),
+		    fynq_rows_str(&rows, 0, 2) },
+		.status = fynq_rows_str(&rows, 0, 3),
+		.error = fynq_rows_str(&rows, 0, 4),
+		.content = fynq_rows_str(&rows, 0, 5),
+		.runner = fynq_rows_str(&rows, 0, 6),
+		.question = fynq_rows_str(&rows, 0, 9),
+		.turn.reply = *reply,
+	};
+	(void)fynq_uuid_parse(fynq_rows_str(&rows, 0, 7), &past_r->turn.chat);
+	(void)fynq_uuid_parse(fynq_rows_str(&rows, 0, 8), &past_r->turn.question);
 	return FYNQ_OK;
 }

@@ -1,46 +1,29 @@
-#include <fcntl.h>
-#include <stdlib.h>
-#include <unistd.h>
+#include <string.h>
 
-#include "base/alloc.h"
 #include "base/config.h"
-#include "base/log.h"
-#include "gemini/engine.h"
+#include "gemini/ask.h"
+#include "http/response.h"
+#include "storage/file.h"
+#include "storage/picture.h"
 #include "tutor/answer.h"
+#include "tutor/client.h"
+#include "tutor/context.h"
+#include "tutor/handover.h"
 #include "tutor/runner.h"
-#include "tutor/turn.h"
 #include "tutor/tutor.h"
 
-enum { INSTRUCTION_MAX = 65536, REQUEST_MAX = 20 << 20 };
-
-/* The tutor's instruction as a JSON string; read once. */
-static struct fynq_buf instruction = FYNQ_BUF_INIT(8 * INSTRUCTION_MAX);
-
-static void
-read_instruction(void)
-{
-	int fd = open(fynq_config.tutor_file, O_RDONLY | O_CLOEXEC);
-	char *text = fynq_alloc(INSTRUCTION_MAX);
-	ssize_t n = fd >= 0 ? read(fd, text, INSTRUCTION_MAX) : -1;
-	struct fynq_str whole = { text, n > 0 ? (size_t)n : 0 };
-
-	if (fd >= 0)
-		close(fd);
-	if (n <= 0 || n == INSTRUCTION_MAX || !fynq_str_utf8(whole))
-		fynq_log_fatal("config",
-		    "FYNQ_TUTOR_FILE: %s cannot be read, is empty, not UTF-8 or"
-		    " larger than %d bytes",
-		    fynq_config.tutor_file, INSTRUCTION_MAX - 1);
-	fynq_buf_add_json(&instruction, whole);
-	free(text);
-}
+enum { REQUEST_MAX = 20 << 20, BUSY_SECONDS = 5, TAKE_UP_SECONDS = 1 };
 
 static void
 start(void)
 {
-	read_instruction();
+	fynq_context_init();
 	fynq_gemini_init();
+	fynq_gemini_ask_init();
 	fynq_runner_start();
+	if (fynq_config.resume_seconds > 0)
+		fynq_handover_start();
+	fynq_clients_init();
 	fynq_answers_init();
 }
 
@@ -48,33 +31,195 @@ const struct fynq_companion fynq_tutor = {
 	.start = start,
 	.active = fynq_answers_active,
 	.cancel = fynq_answers_cancel,
+	.stop = fynq_handover_stop,
 };
 
-/* GenerateContentRequest; contents is JSON already. */
-static void
-build_request(struct fynq_buf *body, struct fynq_str contents)
+/* The problem that a failed reply was told with. */
+static enum fynq_err
+past_error(struct fynq_req *rq, const struct fynq_past *past)
 {
-	fynq_buf_add(body, FYNQ_STR("{\"systemInstruction\":{\"parts\":[{\"text\":"));
-	fynq_buf_add(body, fynq_buf_str(&instruction));
-	fynq_buf_add(body, FYNQ_STR("}]},\"contents\":"));
-	fynq_buf_add(body, contents);
-	fynq_buf_printf(body, ",\"generationConfig\":{\"maxOutputTokens\":%lld}}",
-	    (long long)fynq_config.gemini_output_tokens);
+	enum fynq_err e = fynq_err_of_code(past->error);
+
+	return fynq_answer_fail(rq, e != FYNQ_OK ? e : FYNQ_E_INTERNAL);
+}
+
+/* The events of a reply that stands, from that byte of its text on. */
+static enum fynq_err
+tell_events(struct fynq_req *rq, const struct fynq_past *past, size_t from, bool resumes)
+{
+	struct fynq_buf events = FYNQ_BUF_INIT(FYNQ_ARENA_MAX / 4);
+	struct fynq_str text = past->content;
+
+	if (!resumes)
+		fynq_events_start(&events, &past->turn);
+	if (from < text.n)
+		fynq_events_delta(
+		    &events, (struct fynq_str){ text.p + from, text.n - from }, text.n);
+	if (past->error.n > 0) {
+		(void)past_error(rq, past);
+		fynq_events_error(&events, &rq->problem, rq->id, text.n);
+		rq->problem = (struct fynq_problem){ 0 };
+	} else {
+		fynq_events_done(&events, &past->told, text.n);
+	}
+	fynq_reply_events(rq);
+	rq->reply.body = fynq_arena_copy(rq->arena, fynq_buf_str(&events));
+	fynq_buf_release(&events);
+	return FYNQ_OK;
+}
+
+/* The first answer to a request that came again: the reply that it made, or its failure. */
+static enum fynq_err
+replay(struct fynq_req *rq, const struct fynq_uuid *reply, bool events)
+{
+	struct fynq_buf body = FYNQ_BUF_INIT(FYNQ_ARENA_MAX / 4);
+	struct fynq_past past;
+
+	FYNQ_TRY(fynq_turn_read(rq, reply, &past));
+	if (fynq_str_eq(past.status, FYNQ_STR("pending"))) {
+		rq->problem.retry_after = TAKE_UP_SECONDS;
+		return fynq_fail(rq, FYNQ_E_REQUEST_RUNNING, NULL);
+	}
+	fynq_reply_header(rq, "Idempotent-Replayed", FYNQ_STR("true"));
+	if (past.error.n > 0 && (!events || past.content.n == 0))
+		return past_error(rq, &past);
+	if (events)
+		return tell_events(rq, &past, 0, false);
+	fynq_answer_json(&body, &past.turn, past.question, &past.told);
+	(void)fynq_reply_json(rq, 201, fynq_arena_copy(rq->arena, fynq_buf_str(&body)));
+	fynq_buf_release(&body);
+	return FYNQ_OK;
+}
+
+/* Have Gemini asked, or an answer told that is there already; the question is stored. */
+static enum fynq_err
+answer(struct fynq_req *rq, const struct fynq_turn *turn, const struct fynq_opening *opening,
+    struct fynq_answer_start *start)
+{
+	struct fynq_buf body = FYNQ_BUF_INIT(REQUEST_MAX);
+	enum fynq_err e = FYNQ_OK;
+
+	start->turn = turn;
+	start->opening = opening;
+	start->body = &body;
+	if (opening->cached.parts.n == 0)
+		e = fynq_context_build(rq, turn, opening, &body);
+	if (e != FYNQ_OK) {
+		/* Whoever beats next marks the reply failed. */
+		fynq_runner_abandon(&turn->reply);
+		fynq_buf_release(&body);
+		return e;
+	}
+	fynq_req_detach(rq, fynq_answer_start, fynq_answer_new(rq, start));
+	return FYNQ_OK;
+}
+
+/* Ask with leave to do so; *left_r says that it was not needed. */
+static enum fynq_err
+open_and_answer(struct fynq_req *rq, const struct fynq_question *question,
+    struct fynq_answer_start *start, bool *stored_r, bool *left_r)
+{
+	struct fynq_opening opening;
+	struct fynq_turn turn;
+
+	*stored_r = false;
+	*left_r = true;
+	FYNQ_TRY(fynq_turn_open(rq, question, fynq_context_budget(), &turn, &opening));
+	if (opening.earlier.text[0] != '\0')
+		return replay(rq, &opening.earlier, start->events);
+	*stored_r = true;
+	FYNQ_TRY(answer(rq, &turn, &opening, start));
+	*left_r = opening.cached.parts.n > 0;
+	return FYNQ_OK;
+}
+
+static enum fynq_err
+ask(struct fynq_req *rq, const struct fynq_question *question, bool events, bool *stored_r)
+{
+	struct fynq_answer_start start = { .events = events };
+	int64_t tokens = fynq_context_tokens((int64_t)question->content.n / 4);
+	int retry_after = 0;
+	bool left;
+	enum fynq_err e;
+
+	*stored_r = false;
+	e = fynq_gemini_admit(tokens, fynq_config.gemini_wait_ms, &start.leave, &retry_after);
+	if (e != FYNQ_OK) {
+		rq->problem.retry_after = retry_after;
+		return fynq_fail(rq, e, NULL);
+	}
+	e = open_and_answer(rq, question, &start, stored_r, &left);
+	if (left)
+		fynq_gemini_give_back(&start.leave);
+	return e;
 }
 
 enum fynq_err
-fynq_tutor_ask(struct fynq_req *rq, struct fynq_uuid chat, struct fynq_str content, bool stream)
+fynq_tutor_ask(struct fynq_req *rq, const struct fynq_question *question,
+    const struct fynq_upload *upload, bool events)
 {
-	struct fynq_turn turn = { .chat = chat };
-	struct fynq_buf body = FYNQ_BUF_INIT(REQUEST_MAX);
-	struct fynq_str question, contents;
+	struct fynq_question shown = *question;
+	struct fynq_picture picture;
+	struct fynq_uuid earlier;
+	bool stored;
+	enum fynq_err e;
 
 	if (fynq_answers_active() >= (size_t)fynq_config.streams_max) {
-		rq->problem.retry_after = 5;
+		rq->problem.retry_after = BUSY_SECONDS;
 		return fynq_fail(rq, FYNQ_E_BUSY, "Too many replies are being written; try again.");
 	}
-	FYNQ_TRY(fynq_turn_open(rq, &turn, content, &question, &contents));
-	build_request(&body, contents);
-	fynq_req_detach(rq, fynq_answer_start, fynq_answer_new(&turn, question, &body, stream));
+	if (upload == NULL || upload->bytes == 0)
+		return ask(rq, question, events, &stored);
+
+	/* Preparing a picture is dear: a request that came before is told of that first. */
+	FYNQ_TRY(fynq_turn_earlier(rq, &earlier));
+	if (earlier.text[0] != '\0')
+		return replay(rq, &earlier, events);
+	FYNQ_TRY(fynq_picture_prepare(rq, upload->fd, upload->bytes, &picture));
+	FYNQ_TRY(fynq_file_add(rq, FYNQ_STR("chat"), &picture, upload->name, &shown.file));
+	e = ask(rq, &shown, events, &stored);
+	if (!stored && e != FYNQ_E_DB_UNAVAILABLE && e != FYNQ_E_DB_TIMEOUT)
+		fynq_file_drop(rq, &shown.file);
+	return e;
+}
+
+/* Where a client is in the text, from the id of the last event that it got. */
+static enum fynq_err
+read_place(struct fynq_req *rq, size_t *offset_r, bool *resumes_r)
+{
+	struct fynq_str id = fynq_req_param(rq, "HTTP_LAST_EVENT_ID");
+	int64_t n = 0;
+
+	*resumes_r = id.n > 0;
+	if (id.n > 0 && (!fynq_str_int(id, &n) || n < 0 || n > fynq_config.reply_max + 1))
+		return fynq_fail(rq, FYNQ_E_BAD_REQUEST, "Last-Event-ID is none of this reply.");
+	*offset_r = (size_t)n;
 	return FYNQ_OK;
+}
+
+enum fynq_err
+fynq_tutor_resume(struct fynq_req *rq, const struct fynq_uuid *reply)
+{
+	struct fynq_past past;
+	size_t offset = 0;
+	bool resumes;
+
+	FYNQ_TRY(read_place(rq, &offset, &resumes));
+	FYNQ_TRY(fynq_turn_read(rq, reply, &past));
+	if (fynq_str_eq(past.status, FYNQ_STR("pending"))) {
+		if (fynq_handover_send(rq, past.runner, reply, offset, resumes)) {
+			fynq_req_detach(rq, fynq_handover_drop, NULL);
+			return FYNQ_OK;
+		}
+		/* It ended just now, or its process did. */
+		FYNQ_TRY(fynq_turn_read(rq, reply, &past));
+	}
+	if (fynq_str_eq(past.status, FYNQ_STR("pending"))) {
+		rq->problem.retry_after = TAKE_UP_SECONDS;
+		return fynq_fail(rq, FYNQ_E_CHAT_BUSY, "The reply cannot be taken up just now.");
+	}
+	if (offset > past.content.n + 1 ||
+	    (offset < past.content.n && (past.content.p[offset] & 0xc0) == 0x80))
+		return fynq_fail(rq, FYNQ_E_BAD_REQUEST, "Last-Event-ID is none of this reply.");
+	return tell_events(rq, &past, offset, resumes);
 }

@@ -1,7 +1,7 @@
 -- The tables as they must stand: columns, types, defaults, keys and indexes.
 begin;
 \ir common.psql
-select plan(19);
+select plan(21);
 
 -- Whether the three inherit does not matter, and differs on Supabase: they are granted nothing.
 select set_eq($$
@@ -43,9 +43,16 @@ select set_eq($$ select name, type, required from pg_temp.columns('public.messag
   ('status', 'text', true), ('model', 'text', false), ('finish_reason', 'text', false),
   ('error', 'text', false), ('prompt_tokens', 'integer', false), ('reply_tokens', 'integer', false),
   ('thought_tokens', 'integer', false), ('total_tokens', 'integer', false),
-  ('runner', 'uuid', false),
+  ('runner', 'uuid', false), ('file_id', 'uuid', false),
   ('created_at', 'timestamp with time zone', true), ('updated_at', 'timestamp with time zone', true)
 $$, 'columns of messages');
+
+select set_eq($$ select name, type, required from pg_temp.columns('public.files') $$, $$ values
+  ('id', 'uuid', true), ('user_id', 'uuid', true), ('purpose', 'text', true),
+  ('name', 'text', false), ('media_type', 'text', true), ('bytes', 'bigint', true),
+  ('sha256', 'text', true), ('width', 'integer', false), ('height', 'integer', false),
+  ('created_at', 'timestamp with time zone', true)
+$$, 'columns of files');
 
 select set_eq($$ select name, type, required from pg_temp.columns('fynq.runners') $$, $$ values
   ('id', 'uuid', true), ('endpoint', 'text', true), ('pid', 'integer', true),
@@ -72,6 +79,7 @@ $$, 'auth.refresh_tokens has the columns that fynq needs');
 
 select has_index('public', 'messages', 'messages_user_id_id_idx', 'messages: history');
 select has_index('public', 'messages', 'messages_chat_id_id_key', 'messages: turns of a chat');
+select has_index('public', 'files', 'files_user_id_id_idx', 'files: the list');
 select has_index('public', 'chats', 'chats_user_id_updated_at_id_idx', 'chats: the list');
 select is(
   pg_get_indexdef('public.messages_pending_runner_idx'::regclass),
@@ -82,19 +90,22 @@ select is(
 select set_eq($$
   select conrelid::regclass::text, confrelid::regclass::text, confdeltype::text
   from pg_constraint where contype = 'f' and connamespace = 'public'::regnamespace
-    and conrelid in ('profiles'::regclass, 'chats'::regclass, 'messages'::regclass)
+    and conrelid in ('profiles'::regclass, 'chats'::regclass, 'messages'::regclass,
+      'files'::regclass)
 $$, $$ values
   ('profiles', 'auth.users', 'c'), ('chats', 'auth.users', 'c'), ('messages', 'auth.users', 'c'),
   ('messages', 'chats', 'c'), ('messages', 'messages', 'c'),
+  ('files', 'auth.users', 'c'), ('messages', 'files', 'n'),
   ('chats', 'messages', 'n'), ('chats', 'messages', 'a')
-$$, 'foreign keys cascade, and a leaf is cleared');
+$$, 'foreign keys cascade, and a leaf or a file is cleared');
 
 -- Policies choose rows; what may be written in them is granted column by column.
 select set_eq($$
   select c.relname::text, a.attname::text, p.privilege_type
   from pg_class c join pg_attribute a on a.attrelid = c.oid and a.attnum > 0,
     aclexplode(a.attacl) p
-  where c.oid in ('profiles'::regclass, 'chats'::regclass, 'messages'::regclass)
+  where c.oid in ('profiles'::regclass, 'chats'::regclass, 'messages'::regclass,
+      'files'::regclass)
     and p.grantee = 'authenticated'::regrole
 $$, $$
   select g.tab, col, g.privilege

@@ -1,7 +1,7 @@
 -- What a student must not be able to do with a connection of their own, as PostgREST gives it.
 begin;
 \ir common.psql
-select plan(55);
+select plan(57);
 
 insert into public.chats (id, user_id)
 values (pg_temp.id(100), pg_temp.uid('student')), (pg_temp.id(200), pg_temp.uid('other'));
@@ -29,7 +29,7 @@ select is(pg_temp.attempt('student', pg_temp.turn(v.col, v.val)), '42501',
 from (values
   ('parts', '''[]'''), ('model', '''m'''), ('finish_reason', '''STOP'''), ('error', '''x'''),
   ('prompt_tokens', '0'), ('reply_tokens', '0'), ('thought_tokens', '0'), ('total_tokens', '0'),
-  ('runner', quote_literal(pg_temp.id(1))),
+  ('runner', quote_literal(pg_temp.id(1))), ('file_id', quote_literal(pg_temp.id(1))),
   ('created_at', 'now() + interval ''1 year'''), ('updated_at', 'now()')
 ) as v (col, val);
 
@@ -40,7 +40,7 @@ select is(pg_temp.attempt('student', pg_temp.turn(v.col, v.val)), '42501',
 from (values
   ('parts', '''[]'''), ('model', '''m'''), ('finish_reason', '''STOP'''), ('prompt_tokens', '0'),
   ('reply_tokens', '0'), ('thought_tokens', '0'), ('total_tokens', '0'),
-  ('runner', quote_literal(pg_temp.id(1)))
+  ('runner', quote_literal(pg_temp.id(1))), ('file_id', quote_literal(pg_temp.id(1)))
 ) as v (col, val);
 revoke insert on table public.messages from authenticated;
 grant insert (id, chat_id, user_id, parent_id, sender, type, content, image_url, status)

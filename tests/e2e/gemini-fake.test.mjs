@@ -465,6 +465,7 @@ test("the random mode: whose call it is", LIMIT, async () => {
   assert.equal(calls[1].named, null);
   for (const { named } of [calls[0], calls[2]]) assert.ok(mode.kinds.includes(named), named);
   assert.equal(counts.without_token, 1);
+  assert.deepEqual(counts.strays.map(({ text }) => text), ["a title"]);
   assert.equal(counts.calls, 2);
 });
 

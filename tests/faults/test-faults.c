@@ -164,7 +164,12 @@ ask_gemini(void)
 	struct sockaddr_in address = { .sin_family = AF_INET,
 		.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	struct fynq_gemini_call call = {
-		.body = FYNQ_BUF_INIT(16), .text = on_text, .ended = on_end
+		.body = FYNQ_BUF_INIT(16),
+		.model = "model",
+		.first_us = INT64_MAX,
+		.total_us = INT64_MAX,
+		.text = on_text,
+		.ended = on_end,
 	};
 	int64_t deadline = fynq_clock_mono_us() + (int64_t)WAIT_MS * 1000;
 	socklen_t size = sizeof(address);
@@ -182,7 +187,7 @@ ask_gemini(void)
 	fynq_evloop_init();
 	fynq_gemini_init();
 	fynq_buf_add(&call.body, FYNQ_STR("{}"));
-	fynq_gemini_ask(&call);
+	fynq_gemini_send(&call);
 	must(ends == 0, "ended from inside the call");
 	while (ends == 0 && fynq_clock_mono_us() < deadline)
 		fynq_evloop_turn(100);

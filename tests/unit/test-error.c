@@ -1,6 +1,7 @@
 #include <time.h>
 
 #include "base/buf.h"
+#include "base/clock.h"
 #include "gemini/error.h"
 #include "unit.h"
 
@@ -209,9 +210,9 @@ tells_a_day_from_a_minute(void **state)
 
 		fynq_buf_printf(
 		    &body, "{\"error\":{\"code\":429,\"details\":%s}}", cases[i].details);
-		before = fynq_gemini_day_left(time(NULL));
+		fynq_clock_pacific_day(time(NULL), &before);
 		e = fynq_gemini_body_error(429, fynq_buf_str(&body), &retry_after);
-		after = fynq_gemini_day_left(time(NULL));
+		fynq_clock_pacific_day(time(NULL), &after);
 		fynq_buf_release(&body);
 		if (!cases[i].day) {
 			assert_case(e == FYNQ_E_GEMINI_QUOTA, cases[i].name);
@@ -239,89 +240,6 @@ other_errors_have_no_days(void **state)
 	assert_int_equal(retry_after, OVERLOADED);
 }
 
-static int64_t
-utc(int year, int month, int day, int hour, int minute, int second)
-{
-	struct tm tm = { .tm_year = year - 1900,
-		.tm_mon = month - 1,
-		.tm_mday = day,
-		.tm_hour = hour,
-		.tm_min = minute,
-		.tm_sec = second };
-
-	return (int64_t)timegm(&tm);
-}
-
-/* From the time zone database's America/Los_Angeles. */
-static void
-counts_to_midnight_in_pacific_time(void **state)
-{
-	static const struct {
-		const char *name;
-		int year, month, day, hour, minute, second; /* UTC */
-		int left;
-	} cases[] = {
-		{ "midnight in winter", 2025, 1, 15, 8, 0, 0, 86400 },
-		{ "a second before", 2025, 1, 15, 7, 59, 59, 1 },
-		{ "half past noon", 2025, 1, 15, 20, 30, 0, 41400 },
-		{ "midnight in summer", 2025, 7, 1, 7, 0, 0, 86400 },
-		{ "a second before", 2025, 7, 1, 6, 59, 59, 1 },
-		{ "the day before the clocks go forward", 2025, 3, 8, 8, 0, 0, 86400 },
-		{ "the day of 23 hours", 2025, 3, 9, 8, 0, 0, 82800 },
-		{ "the last second of its standard time", 2025, 3, 9, 9, 59, 59, 75601 },
-		{ "the first of its summer time", 2025, 3, 9, 10, 0, 0, 75600 },
-		{ "its last second", 2025, 3, 10, 6, 59, 59, 1 },
-		{ "the day before the clocks go back", 2025, 11, 1, 7, 0, 0, 86400 },
-		{ "the day of 25 hours", 2025, 11, 2, 7, 0, 0, 90000 },
-		{ "the last second of its summer time", 2025, 11, 2, 8, 59, 59, 82801 },
-		{ "the first of its standard time", 2025, 11, 2, 9, 0, 0, 82800 },
-		{ "its last second", 2025, 11, 3, 7, 59, 59, 1 },
-		{ "the last day of a year", 2024, 12, 31, 23, 0, 0, 32400 },
-		{ "the next year in UTC alone", 2025, 1, 1, 0, 0, 0, 28800 },
-		{ "a leap day", 2028, 2, 29, 12, 0, 0, 72000 },
-		{ "the earliest day to go forward", 2026, 3, 8, 8, 0, 0, 82800 },
-		{ "the earliest to go back", 2026, 11, 1, 7, 0, 0, 90000 },
-		{ "the latest day to go forward", 2027, 3, 14, 8, 0, 0, 82800 },
-		{ "the latest to go back", 2027, 11, 7, 7, 0, 0, 90000 },
-	};
-
-	(void)state;
-	for (size_t i = 0; i < LENGTH(cases); i++) {
-		int left = fynq_gemini_day_left(utc(cases[i].year, cases[i].month, cases[i].day,
-		    cases[i].hour, cases[i].minute, cases[i].second));
-
-		if (left != cases[i].left)
-			fail_msg("%s: %d", cases[i].name, left);
-	}
-}
-
-/* Every quarter of an hour of five years: never nothing, and the next one is nearer or a day. */
-static void
-never_stands_still(void **state)
-{
-	const int64_t step = 900, end = utc(2030, 1, 1, 0, 0, 0);
-	int before = fynq_gemini_day_left(utc(2025, 1, 1, 0, 0, 0) - step);
-	int days[3] = { 0 };
-
-	(void)state;
-	for (int64_t now = utc(2025, 1, 1, 0, 0, 0); now < end; now += step) {
-		int left = fynq_gemini_day_left(now);
-
-		assert_true(left > 0);
-		if (left > before) {
-			assert_int_equal(before, step);
-			assert_true(left >= 82800 && left <= 90000 && left % 3600 == 0);
-			days[(left - 82800) / 3600]++;
-		} else {
-			assert_int_equal(left, before - step);
-		}
-		before = left;
-	}
-	assert_int_equal(days[0], 5);
-	assert_int_equal(days[2], 5);
-	assert_int_equal(days[1], 365 * 5 + 1 - 10);
-}
-
 int
 main(void)
 {
@@ -331,8 +249,6 @@ main(void)
 		cmocka_unit_test(rounds_the_delay_up),
 		cmocka_unit_test(tells_a_day_from_a_minute),
 		cmocka_unit_test(other_errors_have_no_days),
-		cmocka_unit_test(counts_to_midnight_in_pacific_time),
-		cmocka_unit_test(never_stands_still),
 	};
 
 	return cmocka_run_group_tests_name("error", tests, NULL, NULL);

@@ -504,10 +504,12 @@ bounds(void **state)
 		{ .name = "g", .type = FYNQ_T_INT, .min = 0, .max = 9 },
 		{ .name = "h", .type = FYNQ_T_OBJECT },
 		{ .name = "i", .type = FYNQ_T_CURSOR },
+		{ .name = "j", .type = FYNQ_T_FILE },
+		{ .name = "k", .type = FYNQ_T_FILE, .min = 2, .max = 3 },
 	};
 	static const int64_t want[][2] = { { 1, 1000 }, { 0, 20 }, { 1, 254 }, { 1, 35 },
 		{ 8, 1000 }, { -9007199254740991, 9007199254740991 }, { 0, 9 }, { 0, 8192 },
-		{ 1, 512 } };
+		{ 1, 512 }, { 1, 10485760 }, { 2, 3 } };
 	int64_t min, max;
 
 	(void)state;

@@ -18,6 +18,7 @@ struct thing_in {
 	struct fynq_json free;
 	int64_t limit, grade;
 	struct fynq_cursor cursor;
+	struct fynq_upload picture;
 };
 
 static const struct fynq_field put_in[] = { FYNQ_FIELD(thing_in, id, FYNQ_IN_PATH, "The thing."),
@@ -37,6 +38,17 @@ static const struct fynq_field post_in[] = { FYNQ_FIELD(thing_in, whole,
 	FYNQ_FIELD(thing_in, title, FYNQ_IN_BODY, "Its title."), FYNQ_FIELD_END };
 
 static const struct fynq_field list_in[] = { FYNQ_FIELDS_PAGE(thing_in), FYNQ_FIELD_END };
+
+static const struct fynq_field picture_in[] = {
+	FYNQ_FIELD(thing_in, picture, FYNQ_IN_BODY, "A picture.", .max = 1000),
+	FYNQ_FIELD(thing_in, title, FYNQ_IN_BODY | FYNQ_REQUIRED, "Its title."),
+	FYNQ_FIELD_END,
+};
+
+static const struct fynq_field file_in[] = {
+	FYNQ_FIELD(thing_in, picture, FYNQ_IN_BODY | FYNQ_REQUIRED, "A picture."),
+	FYNQ_FIELD_END,
+};
 
 static const struct fynq_field part_out[] = {
 	FYNQ_OUT("text", STRING, "Words."),
@@ -85,6 +97,16 @@ static const struct fynq_route routes[] = {
 	    .in = put_in,
 	    .status = 204,
 	    .summary = "Delete a thing." },
+	{ .method = FYNQ_POST,
+	    .path = "/api/v1/pictures",
+	    .in = picture_in,
+	    .status = 201,
+	    .summary = "Send a picture." },
+	{ .method = FYNQ_PUT,
+	    .path = "/api/v1/pictures",
+	    .in = file_in,
+	    .status = 201,
+	    .summary = "Put a picture." },
 	{ .method = FYNQ_GET,
 	    .path = "/.well-known/jwks.json",
 	    .status = 200,
@@ -169,7 +191,7 @@ has_the_operations(void **state)
 	expect("/paths/~1.well-known~1jwks.json/get/operationId", "\"get_well_known_jwks_json\"");
 	expect("/paths/~1.well-known~1jwks.json/get/security", "[]");
 	expect("/paths/~1.well-known~1jwks.json/get/parameters", NULL);
-	assert_int_equal(json_object_object_length(json_object_object_get(doc, "paths")), 3);
+	assert_int_equal(json_object_object_length(json_object_object_get(doc, "paths")), 4);
 }
 
 static void
@@ -189,6 +211,32 @@ has_the_parameters(void **state)
 	expect(LIST "/parameters/1/schema",
 	    "{\"type\":\"string\",\"minLength\":1,\"maxLength\":512,"
 	    "\"pattern\":\"^[A-Za-z0-9_-]+$\"}");
+}
+
+#define SEND "/paths/~1api~1v1~1pictures/post"
+#define FORM SEND "/requestBody/content/multipart~1form-data/schema"
+#define JSON SEND "/requestBody/content/application~1json/schema"
+
+static void
+has_the_files(void **state)
+{
+	(void)state;
+	expect(FORM "/properties/picture", "{\"description\":\"A picture.\",\"type\":\"string\","
+					   "\"contentMediaType\":\"application/octet-stream\"}");
+	expect(FORM "/properties/title/maxLength", "1000");
+	expect(FORM "/required", "[\"title\"]");
+	expect(FORM "/additionalProperties", "false");
+	expect(JSON "/properties/picture", NULL);
+	expect(JSON "/properties/title/maxLength", "1000");
+	expect(JSON "/required", "[\"title\"]");
+	expect(JSON "/additionalProperties", "false");
+	expect(SEND "/responses/507/description",
+	    "\"There is no room for the file (insufficient_storage).\"");
+	expect(PUT "/responses/507", NULL);
+	expect(PUT "/requestBody/content/multipart~1form-data", NULL);
+	/* JSON would always lack the file. */
+	expect("/paths/~1api~1v1~1pictures/put/requestBody/required", "true");
+	expect("/paths/~1api~1v1~1pictures/put/requestBody/content/application~1json", NULL);
 }
 
 static void
@@ -290,6 +338,7 @@ main(void)
 		cmocka_unit_test(has_the_operations),
 		cmocka_unit_test(has_the_parameters),
 		cmocka_unit_test(has_the_body),
+		cmocka_unit_test(has_the_files),
 		cmocka_unit_test(has_the_replies),
 		cmocka_unit_test(has_the_errors),
 		cmocka_unit_test(can_be_compared),

@@ -65,7 +65,7 @@ cgi_process(const struct cgi *cgi)
 	fynq_stream_open(&s, rq, on_gone);
 	fynq_stream_write(&s, FYNQ_STR("Status: 200 OK\r\n\r\n"));
 	fynq_stream_write(&s, cgi->text);
-	fynq_stream_event(&s, "done", FYNQ_STR("{}"));
+	fynq_stream_write(&s, FYNQ_STR("id: 1\nevent: done\ndata: {}\n\n"));
 	in_call = false;
 	turn_until(&gone, cgi->want_gone);
 	in_call = true;

@@ -14,6 +14,7 @@ enum { ID = 0x0102, WAIT_MS = 5000, SECOND = 1000000, KEEPALIVE = 15, ALL = 1 <<
 struct client {
 	struct fynq_stream stream; /* first: the stream is the client */
 	struct fynq_req *rq;
+	size_t event_id; /* of the newest event */
 	int fd;
 	struct fynq_buf bytes;
 	int gone, ended;
@@ -64,9 +65,12 @@ send_bytes(struct client *c, struct fynq_str bytes)
 static void
 send_event(struct client *c, const char *event, struct fynq_str data)
 {
-	c->in_call = true;
-	fynq_stream_event(&c->stream, event, data);
-	c->in_call = false;
+	struct fynq_buf b = FYNQ_BUF_INIT(1 << 20);
+
+	fynq_event_add(&b, ++c->event_id, event, data);
+	fynq_stream_keep_alive(&c->stream);
+	send_bytes(c, fynq_buf_str(&b));
+	fynq_buf_release(&b);
 }
 
 static void

@@ -24,6 +24,7 @@ export class Stack {
     this.#client = new Client(about.url);
     this.url = about.url;
     this.state = about.state;
+    this.build = about.build;
     this.config = about.config;
     this.ownerUrl = about.owner_url;
     this.databaseUrl = about.database_url;

@@ -94,7 +94,7 @@ export function shown({ totals, final, refused, havoc: acts, gemini }) {
     const sorted = Object.entries(numbers).sort(([a], [b]) => (a < b ? -1 : 1));
     return `${title}: ${sorted.map(([name, n]) => `${name} ${n}`).join(", ") || "none"}`;
   };
-  const { by_name: byName, ...calls } = gemini;
+  const { by_name: byName, strays, ...calls } = gemini;
   return [
     line("totals", totals),
     line("final failures", final),
@@ -102,6 +102,7 @@ export function shown({ totals, final, refused, havoc: acts, gemini }) {
     line("havoc", acts),
     line("calls at the stand-in", calls),
     line("answered there by", byName),
+    ...strays.map(({ id, text }) => `call ${id} without a token: ${JSON.stringify(text)}`),
   ];
 }
 

@@ -88,7 +88,7 @@ export class Student {
     else count(this.#tally.final, answer.code);
     if (chance(this.#habits.asksAgain)) {
       count(this.#tally.totals, "asked_again");
-      await this.#settle(record, body);
+      if (!(await this.#settle(record, body))) record.settled = false;
     }
     if (chance(this.#habits.triesOtherBody)) await this.#otherBody(record, body);
   }

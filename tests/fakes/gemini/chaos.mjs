@@ -9,6 +9,8 @@ import { failures, forms } from "./scripts.mjs";
 
 const MAX_KEPT = 400000; // Calls; past that the oldest tokens are forgotten, and counted.
 const MAX_BODY = 1 << 20; // Of an answer, kept while it is written.
+const MAX_STRAYS = 5;
+const STRAY_TEXT = 200;
 const MAX_PATTERN = 100;
 const MAX_SEED = 2 ** 32;
 const MAX_DELAY_MS = 2000;
@@ -35,7 +37,9 @@ export class Chaos {
     if (!(Number.isInteger(seed) && seed >= 0 && seed < MAX_SEED)) {
       throw new ScriptFault('"seed" must be a whole number below 2^32');
     }
-    if (!(typeof share === "number" && share >= 0 && share <= 1)) throw new ScriptFault('"share" must be from 0 to 1');
+    if (!(typeof share === "number" && share >= 0 && share <= 1)) {
+      throw new ScriptFault('"share" must be from 0 to 1');
+    }
     if (!(Number.isInteger(delay_ms) && delay_ms >= 0 && delay_ms <= MAX_DELAY_MS)) {
       throw new ScriptFault(`"delay_ms" must be a whole number up to ${MAX_DELAY_MS}`);
     }
@@ -56,6 +60,7 @@ export class Chaos {
     const token = text.match(this.#mode.token)?.pop();
     if (token === undefined) {
       this.#counts.without_token++;
+      if (streamed) this.#stray({ id: exchange.call.id, text: text.slice(0, STRAY_TEXT) });
       return null;
     }
     const call = new ChaosCall(exchange, streamed);
@@ -94,7 +99,12 @@ export class Chaos {
   #reset() {
     this.#tokens.clear();
     this.#kept = 0;
-    this.#counts = { calls: 0, without_token: 0, forgotten: 0, by_name: {} };
+    this.#counts = { calls: 0, without_token: 0, forgotten: 0, by_name: {}, strays: [] };
+  }
+
+  // A title is asked for whole, so a stream without a token wants to be explained.
+  #stray(call) {
+    if (this.#counts.strays.length < MAX_STRAYS) this.#counts.strays.push(call);
   }
 
   #forget() {

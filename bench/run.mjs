@@ -1,0 +1,34 @@
+// ./dev bench: the workloads, a file each. A workload prints tables and returns its figures, which
+// are printed as the last line.
+
+import { cpus, loadavg } from "node:os";
+import { parseArgs } from "node:util";
+
+const workloads = {
+  "chat-streams": "10,000 streams in one process: memory, delay, loss",
+  "chat-events": "events a second for each core",
+  "chat-overhead": "what fynq adds to the time of a reply",
+  "chat-disconnect": "clients that leave: how soon Gemini is told, what leaks",
+  soak: "a million messages: does memory grow? --messages N",
+};
+
+const { positionals, values } = parseArgs({
+  options: { messages: { type: "string", default: "1000000" } },
+  allowPositionals: true,
+});
+const [name, ...more] = positionals;
+
+if (name === undefined) {
+  console.log("usage: ./dev bench WORKLOAD [--messages N]\n");
+  for (const [workload, title] of Object.entries(workloads)) {
+    console.log(`  ${workload.padEnd(16)}  ${title}`);
+  }
+} else if (!(name in workloads) || more.length > 0 || !/^[1-9]\d*$/.test(values.messages)) {
+  console.error("./dev bench lists the workloads");
+  process.exitCode = 64;
+} else {
+  console.log(`${cpus().length} processors, ${cpus()[0].model}; ${loadavg()[0].toFixed(1)} ready\n`);
+  const { workload } = await import(`./${name}.mjs`);
+  const figures = await workload({ messages: Number(values.messages) });
+  console.log(JSON.stringify({ bench: name, ...figures }));
+}

@@ -1,0 +1,114 @@
+/*
+ * The caller's files: what is known of one, and its bytes.
+ */
+#include <string.h>
+
+#include "fynq.h"
+
+enum { CONTENT_MAX = 8 << 20 };
+
+static fynq_handler get_file, get_content;
+
+struct file_in {
+	struct fynq_uuid id;
+};
+static const struct fynq_field file_in[] = { FYNQ_FIELD(file_in, id, FYNQ_IN_PATH, "The file."),
+	FYNQ_FIELD_END };
+
+static const struct fynq_field file_out[] = { FYNQ_OUT("id", UUID, "The file's id."),
+	FYNQ_OUT("name", STRING, "What its sender calls it.", .flags = FYNQ_NULLABLE),
+	FYNQ_OUT("media_type", STRING, "What it is, such as image/jpeg."),
+	FYNQ_OUT("bytes", INT, "Its size."),
+	FYNQ_OUT("sha256", STRING, "The SHA-256 of its bytes, in hexadecimal."),
+	FYNQ_OUT("width", INT, "Of a picture, in pixels.", .flags = FYNQ_NULLABLE),
+	FYNQ_OUT("height", INT, "Of a picture, in pixels.", .flags = FYNQ_NULLABLE),
+	FYNQ_OUT("created_at", TIME, "When it was stored."),
+	FYNQ_OUT("url", STRING, "Where its bytes are; they need the same token."), FYNQ_FIELD_END };
+
+static const enum fynq_err content_errors[] = { FYNQ_E_STORAGE_UNAVAILABLE, FYNQ_OK };
+
+static const struct fynq_route routes[] = {
+	{ FYNQ_GET, "/api/v1/files/{id}", FYNQ_USER, file_in, .status = 200, .out = file_out,
+	    .handler = get_file, .summary = "What is known of one of the caller's files." },
+	{ FYNQ_GET, "/api/v1/files/{id}/content", FYNQ_USER, file_in, .status = 200, .also = "*/*",
+	    .errors = content_errors, .handler = get_content,
+	    .summary = "The bytes of one of the caller's files." },
+	{ 0 }
+};
+
+#define MADE FYNQ_SQL_TIME("f.created_at")
+
+/* A file never changes, so its hash is the tag of both. $1 id. */
+static const struct fynq_stmt find_file = { "get_file", FYNQ_AS_USER, FYNQ_REPEATABLE,
+	"select json_build_object('id', f.id, 'name', f.name, 'media_type', f.media_type,"
+	" 'bytes', f.bytes, 'sha256', f.sha256, 'width', f.width, 'height', f.height,"
+	" 'created_at', " MADE ", 'url', '/api/v1/files/' || f.id || '/content'), f.sha256"
+	" from public.files f where f.id = $1::uuid and f.user_id = auth.uid()" };
+
+static const struct fynq_stmt find_content = { "get_file_content", FYNQ_AS_USER, FYNQ_REPEATABLE,
+	"select f.user_id, f.name, f.media_type, f.sha256"
+	" from public.files f where f.id = $1::uuid and f.user_id = auth.uid()" };
+enum { USER_ID, NAME, MEDIA_TYPE, SHA256 };
+
+static enum fynq_err
+get_file(struct fynq_req *rq, const void *in_)
+{
+	const struct file_in *in = in_;
+
+	return fynq_db_reply(rq, 200, &find_file, FYNQ_ARGS(fynq_uuid_str(&in->id)));
+}
+
+/* inline, with the name in the one form that takes any characters (RFC 8187, RFC 6266). */
+static struct fynq_str
+disposition(struct fynq_req *rq, struct fynq_str name)
+{
+	static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+				    "-._~";
+	struct fynq_buf out = FYNQ_BUF_INIT(4096);
+	struct fynq_str text;
+
+	fynq_buf_add(&out, FYNQ_STR("inline"));
+	if (name.n > 0)
+		fynq_buf_add(&out, FYNQ_STR("; filename*=UTF-8''"));
+	for (size_t i = 0; i < name.n; i++)
+		if (memchr(plain, name.p[i], sizeof(plain) - 1) != NULL)
+			fynq_buf_add_char(&out, name.p[i]);
+		else
+			fynq_buf_printf(&out, "%%%02X", (unsigned char)name.p[i]);
+	text = fynq_arena_copy(rq->arena, fynq_buf_str(&out));
+	fynq_buf_release(&out);
+	return text;
+}
+
+/*
+ * What users sent is shown as what fynq made of it, and as nothing else: no sniffing, no script, no
+ * plugin, should a browser open it as a page. A client may keep it, but nobody between.
+ */
+static enum fynq_err
+get_content(struct fynq_req *rq, const void *in_)
+{
+	const struct file_in *in = in_;
+	struct fynq_rows rows;
+	struct fynq_uuid user;
+	struct fynq_str bytes;
+
+	FYNQ_TRY(fynq_db_run(rq, &find_content, FYNQ_ARGS(fynq_uuid_str(&in->id)), &rows));
+	if (rows.n == 0 || !fynq_uuid_parse(fynq_rows_str(&rows, 0, USER_ID), &user))
+		return fynq_fail(rq, FYNQ_E_NOT_FOUND, NULL);
+	fynq_reply_header(rq, "Cache-Control", FYNQ_STR("private, max-age=31536000, immutable"));
+	fynq_reply_etag(rq, fynq_rows_str(&rows, 0, SHA256));
+	if (rq->reply.status == 304)
+		return FYNQ_OK;
+	FYNQ_TRY(fynq_file_read(rq, &user, &in->id, CONTENT_MAX, &bytes));
+	fynq_reply_header(
+	    rq, "Content-Disposition", disposition(rq, fynq_rows_str(&rows, 0, NAME)));
+	fynq_reply_header(rq, "Content-Security-Policy", FYNQ_STR("default-src 'none'; sandbox"));
+	return fynq_reply_body(
+	    rq, 200, fynq_arena_strdup(rq->arena, fynq_rows_str(&rows, 0, MEDIA_TYPE)), bytes);
+}
+
+int
+main(int argc, char **argv)
+{
+	return fynq_serve(argc, argv, "files", routes, NULL);
+}

@@ -1,0 +1,92 @@
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/config.h"
+#include "base/log.h"
+#include "http/upload.h"
+
+static enum fynq_err
+fail(struct fynq_req *rq, const char *what)
+{
+	bool full = errno == ENOSPC || errno == EDQUOT;
+
+	fynq_log(FYNQ_LOG_ERROR, "upload", "cannot %s in FYNQ_FILES_DIR: errno %d", what, errno);
+	return fynq_fail(rq, full ? FYNQ_E_INSUFFICIENT_STORAGE : FYNQ_E_INTERNAL, NULL);
+}
+
+/* For file systems without O_TMPFILE. */
+static int
+open_and_unlink(const char *folder)
+{
+	char path[PATH_MAX];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/upload-XXXXXX", folder);
+	fd = mkostemp(path, O_CLOEXEC);
+	if (fd >= 0)
+		unlink(path);
+	return fd;
+}
+
+static int
+open_nameless(const char *folder)
+{
+	int fd = open(folder, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+
+	/* Kernels that do not know the flag see a folder opened for writing. */
+	if (fd < 0 && (errno == EOPNOTSUPP || errno == EISDIR))
+		return open_and_unlink(folder);
+	return fd;
+}
+
+static void
+close_upload(void *arg)
+{
+	close((int)(intptr_t)arg);
+}
+
+enum fynq_err
+fynq_upload_open(struct fynq_req *rq, struct fynq_upload *u_r)
+{
+	char folder[PATH_MAX];
+
+	*u_r = (struct fynq_upload){ .fd = -1 };
+	snprintf(folder, sizeof(folder), "%s/tmp", fynq_config.files_dir);
+	u_r->fd = open_nameless(folder);
+	if (u_r->fd < 0 && errno == ENOENT && (mkdir(folder, 0700) == 0 || errno == EEXIST))
+		u_r->fd = open_nameless(folder);
+	if (u_r->fd < 0)
+		return fail(rq, "make a file");
+	fynq_arena_defer(rq->arena, close_upload, (void *)(intptr_t)u_r->fd);
+	return FYNQ_OK;
+}
+
+enum fynq_err
+fynq_upload_add(
+    struct fynq_req *rq, struct fynq_upload *u, struct fynq_digest *d, struct fynq_str bytes)
+{
+	fynq_digest_add(d, bytes);
+	u->bytes += (int64_t)bytes.n;
+	while (bytes.n > 0) {
+		ssize_t n = write(u->fd, bytes.p, bytes.n);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return fail(rq, "write");
+		bytes = (struct fynq_str){ bytes.p + n, bytes.n - (size_t)n };
+	}
+	return FYNQ_OK;
+}
+
+void
+fynq_upload_end(struct fynq_upload *u, struct fynq_digest *d)
+{
+	fynq_digest_end(d, u->sha256);
+	lseek(u->fd, 0, SEEK_SET);
+}

@@ -1,0 +1,273 @@
+/*
+ * Objects as files, FYNQ_FILES_DIR/objects/XX/USERID/OBJECTID, XX the last two digits of the user's
+ * id so that no folder grows too long.
+ *
+ * What is on its way lies in FYNQ_FILES_DIR/incoming, so both must be of one file system.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/config.h"
+#include "base/log.h"
+#include "storage/store.h"
+
+enum { FOLDER_MODE = 0750, FILE_MODE = 0640, CHUNK = 65536 };
+
+/* How many folders there are above an object, FYNQ_FILES_DIR not counted. */
+enum { FOLDERS = 3 };
+
+/* The paths of one key, NUL-terminated: each folder within the one before, then the object. */
+struct place {
+	const char *folders[FOLDERS];
+	const char *object, *id;
+};
+
+static enum fynq_err
+failed(struct fynq_req *rq, const char *what, const char *path)
+{
+	int error = errno;
+
+	fynq_log(FYNQ_LOG_ERROR, "storage", "%s %s: %s", what, path, strerror(error));
+	return fynq_fail(rq, FYNQ_E_STORAGE_UNAVAILABLE, NULL);
+}
+
+static const char *
+path_of(struct fynq_req *rq, const char *name)
+{
+	return fynq_arena_printf(rq->arena, "%s/%s", fynq_config.files_dir, name).p;
+}
+
+/* No key becomes a path but one of two UUIDs, so nothing in it can lead out of the folder. */
+static enum fynq_err
+find_place(struct fynq_req *rq, struct fynq_str key, struct place *place_r)
+{
+	struct fynq_str user_text, id_text;
+	struct fynq_uuid user, id;
+	const char *shard, *owner;
+
+	fynq_str_cut(key, '/', &user_text, &id_text);
+	if (!fynq_uuid_parse(user_text, &user) || !fynq_uuid_parse(id_text, &id)) {
+		fynq_log(FYNQ_LOG_ERROR, "storage", "a key is not USERID/OBJECTID");
+		return fynq_fail(rq, FYNQ_E_STORAGE_UNAVAILABLE, NULL);
+	}
+	shard = fynq_arena_printf(rq->arena, "objects/%s", user.text + sizeof(user.text) - 3).p;
+	owner = fynq_arena_printf(rq->arena, "%s/%s", shard, user.text).p;
+	*place_r = (struct place){
+		.folders = { path_of(rq, "objects"), path_of(rq, shard), path_of(rq, owner) },
+		.id = fynq_arena_strdup(rq->arena, fynq_uuid_str(&id)),
+	};
+	place_r->object = fynq_arena_printf(rq->arena, "%s/%s", place_r->folders[2], id.text).p;
+	return FYNQ_OK;
+}
+
+/* A process that dies here leaves an empty folder, which the next one takes as it is. */
+static bool
+make_folder(const char *path)
+{
+	if (mkdir(path, FOLDER_MODE) != 0)
+		return errno == EEXIST;
+	return chmod(path, FOLDER_MODE) == 0; /* whatever the umask */
+}
+
+static enum fynq_err
+make_folders(struct fynq_req *rq, const char *const *folders, size_t n)
+{
+	if (!make_folder(fynq_config.files_dir))
+		return failed(rq, "cannot make", fynq_config.files_dir);
+	for (size_t i = 0; i < n; i++)
+		if (!make_folder(folders[i]))
+			return failed(rq, "cannot make", folders[i]);
+	return FYNQ_OK;
+}
+
+static bool
+sync_folder(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	bool synced = fd >= 0 && fsync(fd) == 0;
+	int error = errno;
+
+	if (fd >= 0)
+		close(fd);
+	errno = error;
+	return synced;
+}
+
+/*
+ * Up to the root: a name lasts no longer than the folders that it stands in, and those may have
+ * been made by another process a moment ago. One that has not changed costs next to nothing.
+ */
+static enum fynq_err
+sync_folders(struct fynq_req *rq, const struct place *place)
+{
+	for (size_t i = FOLDERS; i-- > 0;)
+		if (!sync_folder(place->folders[i]))
+			return failed(rq, "cannot sync", place->folders[i]);
+	if (!sync_folder(fynq_config.files_dir))
+		return failed(rq, "cannot sync", fynq_config.files_dir);
+	return FYNQ_OK;
+}
+
+/* A new file in incoming/, mode 0600; path_r is its name. */
+static enum fynq_err
+make_incoming(struct fynq_req *rq, const char *name, const char **path_r, int *fd_r)
+{
+	const char *folder = path_of(rq, "incoming");
+	struct fynq_str path = fynq_arena_printf(rq->arena, "%s/%s-XXXXXX", folder, name);
+	char *made = fynq_arena_strdup(rq->arena, path);
+
+	FYNQ_TRY(make_folders(rq, &folder, 1));
+	*fd_r = mkostemp(made, O_CLOEXEC);
+	*path_r = made;
+	return *fd_r < 0 ? failed(rq, "cannot make", made) : FYNQ_OK;
+}
+
+static bool
+write_all(int fd, const char *p, size_t n)
+{
+	ssize_t wrote;
+
+	while (n > 0) {
+		wrote = write(fd, p, n);
+		if (wrote < 0 && errno != EINTR)
+			return false;
+		p += wrote > 0 ? wrote : 0;
+		n -= wrote > 0 ? (size_t)wrote : 0;
+	}
+	return true;
+}
+
+static bool
+copy(int from, int to, int64_t bytes)
+{
+	char chunk[CHUNK];
+	ssize_t n;
+
+	for (int64_t at = 0; at < bytes; at += n) {
+		size_t want = bytes - at < CHUNK ? (size_t)(bytes - at) : CHUNK;
+
+		n = pread(from, chunk, want, at);
+		if (n < 0 && errno == EINTR) {
+			n = 0;
+			continue;
+		}
+		if (n == 0)
+			errno = ENODATA; /* shorter than was said */
+		if (n <= 0 || !write_all(to, chunk, (size_t)n))
+			return false;
+	}
+	return true;
+}
+
+/*
+ * A process that dies before the rename leaves a file in incoming/ that nobody knows of; one that
+ * dies after it leaves an object that no row names, as the caller has not added the row yet.
+ * Neither does harm but for the room that it takes.
+ */
+static enum fynq_err
+put(struct fynq_req *rq, struct fynq_str key, int fd, int64_t bytes)
+{
+	const char *incoming;
+	struct place place;
+	bool stored;
+	int to;
+
+	FYNQ_TRY(find_place(rq, key, &place));
+	FYNQ_TRY(make_folders(rq, place.folders, FOLDERS));
+	FYNQ_TRY(make_incoming(rq, place.id, &incoming, &to));
+	/* Its bytes are on the disk before its name is: a crash never leaves half an object. */
+	stored = fchmod(to, FILE_MODE) == 0 && copy(fd, to, bytes) && fsync(to) == 0;
+	if (close(to) != 0 || !stored || rename(incoming, place.object) != 0) {
+		(void)failed(rq, "cannot write", incoming);
+		(void)unlink(incoming);
+		return rq->problem.error;
+	}
+	return sync_folders(rq, &place);
+}
+
+static enum fynq_err
+missing_or_failed(struct fynq_req *rq, const char *path)
+{
+	if (errno == ENOENT)
+		return fynq_fail(rq, FYNQ_E_NOT_FOUND, NULL);
+	return failed(rq, "cannot read", path);
+}
+
+static enum fynq_err
+open_object(struct fynq_req *rq, struct fynq_str key, int *fd_r)
+{
+	int *fd = fynq_arena_alloc(rq->arena, sizeof(*fd));
+	struct place place;
+
+	FYNQ_TRY(find_place(rq, key, &place));
+	*fd = open(place.object, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	if (*fd < 0)
+		return missing_or_failed(rq, place.object);
+	fynq_arena_defer(rq->arena, fynq_store_close, fd);
+	*fd_r = *fd;
+	return FYNQ_OK;
+}
+
+static enum fynq_err
+size_of(struct fynq_req *rq, struct fynq_str key, int64_t *bytes_r)
+{
+	struct place place;
+	struct stat st;
+
+	FYNQ_TRY(find_place(rq, key, &place));
+	if (lstat(place.object, &st) != 0)
+		return missing_or_failed(rq, place.object);
+	*bytes_r = st.st_size;
+	return FYNQ_OK;
+}
+
+/* The folder is not synced: an object that comes back after a crash has no row. */
+static enum fynq_err
+remove_object(struct fynq_req *rq, struct fynq_str key)
+{
+	struct place place;
+
+	FYNQ_TRY(find_place(rq, key, &place));
+	if (unlink(place.object) != 0 && errno != ENOENT)
+		return failed(rq, "cannot remove", place.object);
+	return FYNQ_OK;
+}
+
+const struct fynq_store fynq_store_local = {
+	.put = put,
+	.open = open_object,
+	.size = size_of,
+	.remove = remove_object,
+};
+
+const struct fynq_store *
+fynq_store(void)
+{
+	return &fynq_store_local;
+}
+
+/* A process that dies between the two calls leaves an empty file in incoming/. */
+enum fynq_err
+fynq_store_scratch(struct fynq_req *rq, int *fd_r)
+{
+	int *fd = fynq_arena_alloc(rq->arena, sizeof(*fd));
+	const char *path;
+
+	FYNQ_TRY(make_incoming(rq, "scratch", &path, fd));
+	fynq_arena_defer(rq->arena, fynq_store_close, fd);
+	if (unlink(path) != 0)
+		return failed(rq, "cannot unlink", path);
+	*fd_r = *fd;
+	return FYNQ_OK;
+}
+
+void
+fynq_store_close(void *fd)
+{
+	close(*(int *)fd);
+}

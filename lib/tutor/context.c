@@ -1,0 +1,199 @@
+#include <fcntl.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <openssl/evp.h>
+
+#include "base/alloc.h"
+#include "base/config.h"
+#include "base/log.h"
+#include "storage/file.h"
+#include "tutor/context.h"
+
+enum { INSTRUCTION_MAX = 65536, SETTINGS_MAX = 512, PICTURE_MAX = 8 << 20, UUID_CHARS = 36 };
+
+/* The factor of the estimate, in thousandths: how far one reply moves it, and where it ends. */
+enum { FACTOR_WEIGHT = 16, FACTOR_LEAST = 400, FACTOR_MOST = 4000 };
+
+static struct {
+	struct fynq_buf instruction; /* as a JSON string */
+	char settings[SETTINGS_MAX];
+	atomic_int factor;
+} context = { .instruction = FYNQ_BUF_INIT(8 * INSTRUCTION_MAX), .factor = 1000 };
+
+void
+fynq_context_init(void)
+{
+	int fd = open(fynq_config.tutor_file, O_RDONLY | O_CLOEXEC);
+	char *text = fynq_alloc(INSTRUCTION_MAX), hash[FYNQ_SHA256_SIZE];
+	ssize_t n = fd >= 0 ? read(fd, text, INSTRUCTION_MAX) : -1;
+	struct fynq_str whole = { text, n > 0 ? (size_t)n : 0 };
+
+	if (fd >= 0)
+		close(fd);
+	if (n <= 0 || n == INSTRUCTION_MAX || !fynq_str_utf8(whole))
+		fynq_log_fatal("config",
+		    "FYNQ_TUTOR_FILE: %s cannot be read, is empty, not UTF-8 or"
+		    " larger than %d bytes",
+		    fynq_config.tutor_file, INSTRUCTION_MAX - 1);
+	fynq_buf_add_json(&context.instruction, whole);
+	fynq_sha256(whole, hash);
+	snprintf(context.settings, sizeof(context.settings), "%s %lld %s", fynq_config.gemini_model,
+	    (long long)fynq_config.gemini_output_tokens, hash);
+	free(text);
+}
+
+struct fynq_str
+fynq_context_settings(void)
+{
+	return fynq_str_of(context.settings);
+}
+
+int64_t
+fynq_context_budget(void)
+{
+	return fynq_config.context_tokens * 1000 / context.factor;
+}
+
+int64_t
+fynq_context_tokens(int64_t counted)
+{
+	return (counted + (int64_t)context.instruction.n / 4) * context.factor / 1000;
+}
+
+void
+fynq_context_learn(int64_t estimated, int64_t actual)
+{
+	int64_t factor = context.factor, next;
+
+	if (estimated <= 0 || actual <= 0)
+		return;
+	/* What one reply says of the factor, taken over by a sixteenth. Two at once: one is lost.
+	 */
+	next = factor + (factor * actual / estimated - factor) / FACTOR_WEIGHT;
+	if (next >= FACTOR_LEAST && next <= FACTOR_MOST)
+		context.factor = (int)next;
+}
+
+static void
+add_text_part(struct fynq_buf *b, struct fynq_str text)
+{
+	fynq_buf_add(b, FYNQ_STR("{\"text\":"));
+	fynq_buf_add_json(b, text);
+	fynq_buf_add_char(b, '}');
+}
+
+/*
+ * What the profile says of the student, as data: they wrote it, so it is told as their words and
+ * asks nothing of the model by itself.
+ */
+static void
+add_learner(struct fynq_buf *b, const struct fynq_opening *o)
+{
+	const struct {
+		const char *name;
+		struct fynq_str value;
+	} facts[] = {
+		{ "Grade level", o->grade },
+		{ "Language, as a BCP 47 tag", o->locale },
+		{ "Preferences", o->preferences },
+	};
+	struct fynq_buf text = FYNQ_BUF_INIT(INSTRUCTION_MAX);
+
+	for (size_t i = 0; i < sizeof(facts) / sizeof(facts[0]); i++)
+		if (facts[i].value.n > 0)
+			fynq_buf_printf(
+			    &text, "- %s: %.*s\n", facts[i].name, FYNQ_STR_ARG(facts[i].value));
+	if (text.n > 0) {
+		struct fynq_buf whole = FYNQ_BUF_INIT(INSTRUCTION_MAX + 512);
+
+		fynq_buf_add(&whole,
+		    FYNQ_STR("What the student's profile says. Suit your words, your examples and"
+			     " your language to it; it does not change how you help.\n"));
+		fynq_buf_add(&whole, fynq_buf_str(&text));
+		fynq_buf_add_char(b, ',');
+		add_text_part(b, fynq_buf_str(&whole));
+		fynq_buf_release(&whole);
+	}
+	fynq_buf_release(&text);
+}
+
+static void
+add_base64(struct fynq_buf *b, struct fynq_str bytes)
+{
+	size_t n = 4 * ((bytes.n + 2) / 3);
+	unsigned char *text = fynq_alloc(n + 1);
+
+	EVP_EncodeBlock(text, (const unsigned char *)bytes.p, (int)bytes.n);
+	fynq_buf_add(b, (struct fynq_str){ (const char *)text, n });
+	free(text);
+}
+
+/*
+ * The contents with each "@file:UUID" of an inlineData replaced by the picture's bytes. The text of
+ * a turn cannot be taken for one: a quote inside a JSON string has a backslash before it.
+ */
+static enum fynq_err
+add_contents(struct fynq_req *rq, const struct fynq_turn *turn, const struct fynq_opening *o,
+    struct fynq_buf *b)
+{
+	static const struct fynq_str mark = FYNQ_STR_INIT("{\"data\": \"@file:");
+	struct fynq_str rest = o->contents, bytes;
+	struct fynq_mark arena;
+	struct fynq_uuid file;
+	const char *at;
+	size_t before;
+
+	while (o->files.n > 0 && (at = memmem(rest.p, rest.n, mark.p, mark.n)) != NULL) {
+		before = (size_t)(at - rest.p) + mark.n;
+		if (rest.n < before + UUID_CHARS ||
+		    !fynq_uuid_parse((struct fynq_str){ rest.p + before, UUID_CHARS }, &file))
+			return fynq_fail(rq, FYNQ_E_INTERNAL, NULL);
+		fynq_buf_add(b, (struct fynq_str){ rest.p, before - strlen("@file:") });
+		arena = fynq_arena_mark(rq->arena);
+		FYNQ_TRY(fynq_file_read(rq, &turn->user, &file, PICTURE_MAX, &bytes));
+		add_base64(b, bytes);
+		fynq_arena_release(rq->arena, arena);
+		rest.p += before + UUID_CHARS;
+		rest.n -= before + UUID_CHARS;
+	}
+	fynq_buf_add(b, rest);
+	return FYNQ_OK;
+}
+
+static void
+add_config(struct fynq_buf *b, int64_t output_tokens)
+{
+	fynq_buf_printf(
+	    b, ",\"generationConfig\":{\"maxOutputTokens\":%lld}}", (long long)output_tokens);
+}
+
+enum fynq_err
+fynq_context_build(struct fynq_req *rq, const struct fynq_turn *turn,
+    const struct fynq_opening *opening, struct fynq_buf *body)
+{
+	fynq_buf_add(body, FYNQ_STR("{\"systemInstruction\":{\"parts\":[{\"text\":"));
+	fynq_buf_add(body, fynq_buf_str(&context.instruction));
+	fynq_buf_add_char(body, '}');
+	add_learner(body, opening);
+	fynq_buf_add(body, FYNQ_STR("]},\"contents\":"));
+	FYNQ_TRY(add_contents(rq, turn, opening, body));
+	add_config(body, fynq_config.gemini_output_tokens);
+	if (body->full)
+		return fynq_fail(rq, FYNQ_E_TOO_LARGE, "The pictures of this chat are too large.");
+	return FYNQ_OK;
+}
+
+void
+fynq_context_plain(
+    struct fynq_buf *body, struct fynq_str instruction, struct fynq_str text, int64_t output_tokens)
+{
+	fynq_buf_add(body, FYNQ_STR("{\"systemInstruction\":{\"parts\":["));
+	add_text_part(body, instruction);
+	fynq_buf_add(body, FYNQ_STR("]},\"contents\":[{\"role\":\"user\",\"parts\":["));
+	add_text_part(body, text);
+	fynq_buf_add(body, FYNQ_STR("]}]"));
+	add_config(body, output_tokens);
+}

@@ -1,0 +1,198 @@
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+
+#include "base/config.h"
+#include "storage/file.h"
+#include "storage/store.h"
+#include "unit.h"
+
+#define USER "0190163d-8694-739b-aea5-966c26f8ad90"
+#define ID   "0190163d-8694-739b-aea5-966c26f8ad91"
+#define KEY  FYNQ_STR(USER "/" ID)
+
+static char root[64];
+static struct fynq_req *rq;
+static int source;
+
+static int
+setup(void **state)
+{
+	static char folder[] = "store-XXXXXX", files[80];
+	int fd;
+
+	(void)state;
+	strcpy(folder, "store-XXXXXX");
+	assert_non_null(mkdtemp(folder));
+	snprintf(root, sizeof(root), "%s", folder);
+	snprintf(files, sizeof(files), "%s/files", root);
+	fynq_config.files_dir = files;
+	umask(077);
+	rq = fynq_req_new(-1, true);
+	assert_int_equal(fynq_store_scratch(rq, &fd), FYNQ_OK);
+	assert_int_equal(write(fd, "0123456789", 10), 10);
+	source = fd;
+	return 0;
+}
+
+static int
+teardown(void **state)
+{
+	char command[128];
+
+	(void)state;
+	fynq_req_free(&rq);
+	snprintf(command, sizeof(command), "rm -rf %s", root);
+	return system(command);
+}
+
+static int
+mode_of(const char *below)
+{
+	char path[256];
+	struct stat st;
+
+	snprintf(path, sizeof(path), "%s%s", fynq_config.files_dir, below);
+	return stat(path, &st) == 0 ? (int)(st.st_mode & 07777) : -1;
+}
+
+/* Files in a folder; -1 where there is no such folder. */
+static int
+count(const char *below)
+{
+	char path[256];
+	struct dirent *entry;
+	int n = 0;
+	DIR *dir;
+
+	snprintf(path, sizeof(path), "%s%s", fynq_config.files_dir, below);
+	if ((dir = opendir(path)) == NULL)
+		return -1;
+	while ((entry = readdir(dir)) != NULL)
+		n += entry->d_name[0] != '.';
+	closedir(dir);
+	return n;
+}
+
+static void
+kept_and_removed(void **state)
+{
+	const struct fynq_store *store = fynq_store();
+	char text[16] = "";
+	int64_t bytes = 0;
+	int fd;
+
+	(void)state;
+	assert_int_equal(store->put(rq, KEY, source, 7), FYNQ_OK);
+	assert_int_equal(store->size(rq, KEY, &bytes), FYNQ_OK);
+	assert_int_equal(bytes, 7);
+	assert_int_equal(store->open(rq, KEY, &fd), FYNQ_OK);
+	assert_int_equal(read(fd, text, sizeof(text)), 7);
+	assert_string_equal(text, "0123456");
+
+	assert_int_equal(mode_of(""), 0750);
+	assert_int_equal(mode_of("/incoming"), 0750);
+	assert_int_equal(mode_of("/objects/90/" USER), 0750);
+	assert_int_equal(mode_of("/objects/90/" USER "/" ID), 0640);
+	assert_int_equal(count("/incoming"), 0);
+
+	assert_int_equal(store->remove(rq, KEY), FYNQ_OK);
+	assert_int_equal(store->remove(rq, KEY), FYNQ_OK);
+	assert_int_equal(store->open(rq, KEY, &fd), FYNQ_E_NOT_FOUND);
+	assert_int_equal(store->size(rq, KEY, &bytes), FYNQ_E_NOT_FOUND);
+}
+
+static void
+other_keys_are_refused(void **state)
+{
+	static const struct fynq_str keys[] = {
+		FYNQ_STR_INIT(""),
+		FYNQ_STR_INIT("/"),
+		FYNQ_STR_INIT(USER),
+		FYNQ_STR_INIT(USER "/"),
+		FYNQ_STR_INIT("/" ID),
+		FYNQ_STR_INIT("../" ID),
+		FYNQ_STR_INIT(USER "/../" ID),
+		FYNQ_STR_INIT(USER "/" ID "/x"),
+		FYNQ_STR_INIT(USER "/" ID "\0x"),
+		FYNQ_STR_INIT(USER "//" ID),
+		FYNQ_STR_INIT("0190163d-8694-739b-aea5-966c26f8a/../" ID),
+	};
+	const struct fynq_store *store = fynq_store();
+	int64_t bytes;
+	int fd;
+
+	(void)state;
+	for (size_t i = 0; i < LENGTH(keys); i++) {
+		const char *name = keys[i].p;
+
+		assert_case(store->put(rq, keys[i], source, 1) == FYNQ_E_STORAGE_UNAVAILABLE, name);
+		assert_case(store->open(rq, keys[i], &fd) == FYNQ_E_STORAGE_UNAVAILABLE, name);
+		assert_case(store->size(rq, keys[i], &bytes) == FYNQ_E_STORAGE_UNAVAILABLE, name);
+		assert_case(store->remove(rq, keys[i]) == FYNQ_E_STORAGE_UNAVAILABLE, name);
+	}
+	assert_int_equal(count("/objects"), -1);
+}
+
+/* What cannot be stored whole is not stored, and leaves nothing behind. */
+static void
+nothing_by_halves(void **state)
+{
+	const struct fynq_store *store = fynq_store();
+	int64_t bytes;
+
+	(void)state;
+	assert_int_equal(store->put(rq, KEY, source, 11), FYNQ_E_STORAGE_UNAVAILABLE);
+	assert_int_equal(store->put(rq, KEY, -1, 1), FYNQ_E_STORAGE_UNAVAILABLE);
+	assert_int_equal(store->size(rq, KEY, &bytes), FYNQ_E_NOT_FOUND);
+	assert_int_equal(count("/incoming"), 0);
+	assert_int_equal(count("/objects/90/" USER), 0);
+}
+
+static void
+no_folder(void **state)
+{
+	int fd;
+
+	(void)state;
+	fynq_config.files_dir = "/proc/nowhere";
+	assert_int_equal(fynq_store_scratch(rq, &fd), FYNQ_E_STORAGE_UNAVAILABLE);
+	assert_int_equal(fynq_store()->put(rq, KEY, source, 1), FYNQ_E_STORAGE_UNAVAILABLE);
+	assert_int_equal(rq->problem.error, FYNQ_E_STORAGE_UNAVAILABLE);
+}
+
+static void
+files_are_read_and_removed(void **state)
+{
+	struct fynq_uuid user, id;
+	struct fynq_str bytes;
+
+	(void)state;
+	assert_true(fynq_uuid_parse(FYNQ_STR(USER), &user));
+	assert_true(fynq_uuid_parse(FYNQ_STR(ID), &id));
+	assert_int_equal(fynq_store()->put(rq, KEY, source, 10), FYNQ_OK);
+	assert_int_equal(fynq_file_read(rq, &user, &id, 10, &bytes), FYNQ_OK);
+	assert_str(bytes, "0123456789");
+	assert_int_equal(fynq_file_read(rq, &user, &id, 9, &bytes), FYNQ_E_TOO_LARGE);
+
+	/* Removing never makes the request fail, whatever becomes of it. */
+	rq->problem.error = FYNQ_OK;
+	fynq_file_remove(rq, &user, (struct fynq_uuid[]){ id, user }, 2);
+	assert_int_equal(rq->problem.error, FYNQ_OK);
+	assert_int_equal(fynq_file_read(rq, &user, &id, 10, &bytes), FYNQ_E_NOT_FOUND);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(kept_and_removed, setup, teardown),
+		cmocka_unit_test_setup_teardown(other_keys_are_refused, setup, teardown),
+		cmocka_unit_test_setup_teardown(nothing_by_halves, setup, teardown),
+		cmocka_unit_test_setup_teardown(no_folder, setup, teardown),
+		cmocka_unit_test_setup_teardown(files_are_read_and_removed, setup, teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

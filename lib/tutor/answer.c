@@ -46,6 +46,12 @@ static atomic_size_t active;
 static struct fynq_timer tick = { .fire = on_tick };
 
 size_t
+fynq_answers_given(void)
+{
+	return active;
+}
+
+size_t
 fynq_answers_active(void)
 {
 	return active + fynq_clients_active() + fynq_asides_active();

@@ -37,6 +37,9 @@ struct fynq_answer *fynq_answer_find(const struct fynq_uuid *reply, size_t offse
  */
 void fynq_answer_take_up(struct fynq_answer *a, struct fynq_req *rq, size_t offset, bool resumes);
 
+/* Answers that are being given; from any thread. */
+size_t fynq_answers_given(void);
+
 /* Answers, clients and asides that have not ended; from any thread. */
 size_t fynq_answers_active(void);
 

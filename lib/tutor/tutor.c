@@ -133,6 +133,23 @@ open_and_answer(struct fynq_req *rq, const struct fynq_question *question,
 	return FYNQ_OK;
 }
 
+/*
+ * There is no room for a question now, with e in rq's problem. A request that came before does not
+ * need any: it is told of what it made.
+ */
+static enum fynq_err
+turn_away(struct fynq_req *rq, bool events, enum fynq_err e)
+{
+	const struct fynq_problem problem = rq->problem;
+	struct fynq_uuid earlier;
+
+	FYNQ_TRY(fynq_turn_earlier(rq, &earlier));
+	if (earlier.text[0] != '\0')
+		return replay(rq, &earlier, events);
+	rq->problem = problem;
+	return e;
+}
+
 static enum fynq_err
 ask(struct fynq_req *rq, const struct fynq_question *question, bool events, bool *stored_r)
 {
@@ -146,7 +163,7 @@ ask(struct fynq_req *rq, const struct fynq_question *question, bool events, bool
 	e = fynq_gemini_admit(tokens, fynq_config.gemini_wait_ms, &start.leave, &retry_after);
 	if (e != FYNQ_OK) {
 		rq->problem.retry_after = retry_after;
-		return fynq_fail(rq, e, NULL);
+		return turn_away(rq, events, fynq_fail(rq, e, NULL));
 	}
 	e = open_and_answer(rq, question, &start, stored_r, &left);
 	if (left)
@@ -164,9 +181,10 @@ fynq_tutor_ask(struct fynq_req *rq, const struct fynq_question *question,
 	bool stored;
 	enum fynq_err e;
 
-	if (fynq_answers_active() >= (size_t)fynq_config.streams_max) {
+	if (fynq_answers_given() >= (size_t)fynq_config.streams_max) {
 		rq->problem.retry_after = BUSY_SECONDS;
-		return fynq_fail(rq, FYNQ_E_BUSY, "Too many replies are being written; try again.");
+		return turn_away(rq, events,
+		    fynq_fail(rq, FYNQ_E_BUSY, "Too many replies are being written; try again."));
 	}
 	if (upload == NULL || upload->bytes == 0)
 		return ask(rq, question, events, &stored);

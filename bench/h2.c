@@ -6,6 +6,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <openssl/err.h>
+
 #include "bench/h2.h"
 #include "bench/tool.h"
 
@@ -27,7 +29,10 @@ close_connection(struct h2 *h)
 	free(h);
 }
 
-/* 1: go on, 0: the socket wants us to wait, -1: it is over. */
+/*
+ * 1: go on, 0: the socket wants us to wait, -1: it is over. OpenSSL looks at the thread's queue of
+ * errors, where that of a connection must not stand for another.
+ */
 static int
 progress(struct h2 *h, int result)
 {
@@ -38,6 +43,7 @@ progress(struct h2 *h, int result)
 	case SSL_ERROR_WANT_WRITE:
 		return 0;
 	default:
+		ERR_clear_error();
 		return -1;
 	}
 }

@@ -24,7 +24,6 @@ const SETTINGS = {
   FYNQ_JWT_SECONDS: 86400,
   FYNQ_STREAMS_MAX: 20000,
   FYNQ_GEMINI_CONNECTIONS: 120,
-  FYNQ_GEMINI_BETWEEN_MS: 120000,
   FYNQ_GEMINI_TOTAL_MS: 3600000,
   FYNQ_REPLY_MAX: 1000000,
 };
@@ -82,6 +81,8 @@ class Program {
 export class Bench {
   #base;
   #programs = [];
+  #mockPort;
+  #stopped;
 
   /** `settings` are more of the service, `durable` lets PostgreSQL wait for the disk. */
   static async start({ settings = {}, durable = false } = {}) {
@@ -122,8 +123,6 @@ export class Bench {
     await writeFile(this.#tokens(), tokens, { mode: 0o600 });
     [this.chat] = (await pools(this.stack)).chat.pids;
   }
-
-  #mockPort;
 
   #tokens() {
     return path.join(this.#base, "tokens");
@@ -202,7 +201,13 @@ export class Bench {
     return n;
   }
 
-  async stop() {
+  /** Ends all that was started; a signal may have begun that already. */
+  stop() {
+    this.#stopped ??= this.#stop();
+    return this.#stopped;
+  }
+
+  async #stop() {
     await Promise.all(this.#programs.map((program) => program.stop()));
     if (this.stack) await this.stack.stop();
     else await run(path.join(TOP, "dev"), ["down", "--state", path.join(this.#base, "s")]);

@@ -13,7 +13,7 @@
 #include "gemini/engine.h"
 #include "gemini/error.h"
 
-enum { TICK_MS = 250, RECEIVE_BUFFER = 2048, URL_MAX = 2048 };
+enum { TICK_MS = 250, RECEIVE_BUFFER = 32768, URL_MAX = 2048 };
 
 static void on_timer(struct fynq_timer *t);
 static void on_tick(struct fynq_timer *t);

@@ -51,6 +51,9 @@ make_cluster() {
 		unix_socket_permissions = 0700
 		max_connections = 200
 		shared_buffers = 128MB
+		shared_preload_libraries = 'pg_stat_statements'
+		pg_stat_statements.track = all
+		pg_stat_statements.track_planning = on
 		timezone = 'UTC'
 		log_timezone = 'UTC'
 		log_line_prefix = '%m [%p] %q%u@%d '

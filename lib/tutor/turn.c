@@ -196,7 +196,7 @@ static const struct fynq_stmt close_reply = { "close_reply", FYNQ_AS_SERVICE, FY
 	"  error = $5::text, finish_reason = $6::text, model = coalesce($7::text, model),"
 	"  prompt_tokens = $8::int, reply_tokens = $9::int, thought_tokens = $10::int,"
 	"  total_tokens = $11::int, cached = $12::boolean"
-	" from old where messages.id = old.id and sender = 'tutor'"
+	" from old where messages.id = $1::uuid and sender = 'tutor'"
 	" returning messages.*, set_config('fynq.go',"
 	"   case when old.status = 'pending' then 't' else 'f' end, true))"
 	" select " FYNQ_MESSAGE_JSON ", " USAGE_JSON ", m.finish_reason from m" };

@@ -105,8 +105,27 @@ comment on function fynq.forget(interval, interval) is 'Deletes old keys and ans
 revoke all on function fynq.forget(interval, interval) from public;
 grant execute on function fynq.forget(interval, interval) to service_role;
 
+-- A question that fynq stores gives its chat a new leaf, which makes it the newest already: then the
+-- trigger has nothing to do. It and fynq.touch() run with the session's search_path from now on, and
+-- name every schema themselves. PostgreSQL plans a foreign key's check anew wherever it meets
+-- another search_path than the last time, and that had cost more than the inserts.
+drop trigger messages_bump_chats on public.messages;
+create trigger messages_bump_chats after insert on public.messages
+  referencing new table as added
+  for each statement
+  when (coalesce(current_setting('fynq.go', true), '') <> 't')
+  execute function fynq.bump_chats();
+alter function fynq.bump_chats() reset search_path;
+alter function fynq.touch() reset search_path;
+
 -- migrate:down
 
+alter function fynq.touch() set search_path = '';
+alter function fynq.bump_chats() set search_path = '';
+drop trigger messages_bump_chats on public.messages;
+create trigger messages_bump_chats after insert on public.messages
+  referencing new table as added
+  for each statement execute function fynq.bump_chats();
 drop function fynq.forget(interval, interval);
 drop table public.summaries;
 drop table fynq.answers;

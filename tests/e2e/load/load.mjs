@@ -4,8 +4,8 @@ import { randomInt } from "node:crypto";
 import { readdir, readFile } from "node:fs/promises";
 import path from "node:path";
 
-import { waitUntil } from "../lib/fynq.mjs";
 import { Stack } from "../lib/stack.mjs";
+import { waitUntil } from "../lib/wait.mjs";
 
 /**
  * A stack of the build without sanitizers, which would spoil every figure; options as those of

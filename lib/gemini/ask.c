@@ -18,7 +18,9 @@ enum {
 	BACKOFF_MS = 500,
 	BACKOFF_MAX_MS = 8000,
 	REQUEST_MAX = 20 << 20,
-	LATE_US = 500000
+	CANCELLED = 499,
+	LATE_US = 500000,
+	PROBE_TRIES = 2 /* as many tries' backoff while another probes */
 };
 
 static void on_timer(struct fynq_timer *t);
@@ -54,11 +56,15 @@ admit_to(int model, int64_t tokens, int64_t wait_ms, struct fynq_gemini_leave *l
     int *retry_after_r)
 {
 	const char *name = asks.models[model];
+	enum fynq_err e;
 
 	if (!fynq_breaker_allows(name, retry_after_r))
 		return FYNQ_E_GEMINI_OVERLOADED;
 	leave_r->model = model;
-	return fynq_quota_take(name, tokens, wait_ms, &leave_r->permit, retry_after_r);
+	e = fynq_quota_take(name, tokens, wait_ms, &leave_r->permit, retry_after_r);
+	if (e != FYNQ_OK)
+		fynq_breaker_return(name);
+	return e;
 }
 
 /* Leave from the first model that has room, beginning with that one. */
@@ -94,6 +100,36 @@ void
 fynq_gemini_give_back(const struct fynq_gemini_leave *leave)
 {
 	fynq_quota_return(&leave->permit);
+	fynq_breaker_return(asks.models[leave->model]);
+}
+
+/*
+ * Gemini 3 documents a word for it, as it misses a signature that is not there; those before it
+ * miss none.
+ */
+const char *
+fynq_gemini_foreign_signature(const char *model)
+{
+	return strncmp(model, "gemini-2", strlen("gemini-2")) != 0
+		   ? "skip_thought_signature_validator"
+		   : NULL;
+}
+
+/* Of a turn: a model's has its signature in the last part. */
+static void
+replace_signatures(struct json_object *turn, const char *by)
+{
+	struct json_object *parts = fynq_gemini_json_get(turn, "parts", json_type_array), *last;
+	struct fynq_str role = fynq_gemini_json_str(
+	    fynq_gemini_json_get(turn, "role", json_type_string));
+	size_t n = parts != NULL ? json_object_array_length(parts) : 0;
+
+	for (size_t i = 0; i < n; i++)
+		json_object_object_del(json_object_array_get_idx(parts, i), "thoughtSignature");
+	if (n == 0 || by == NULL || !fynq_str_eq(role, FYNQ_STR("model")))
+		return;
+	last = json_object_array_get_idx(parts, n - 1);
+	json_object_object_add(last, "thoughtSignature", json_object_new_string(by));
 }
 
 /*
@@ -101,18 +137,15 @@ fynq_gemini_give_back(const struct fynq_gemini_leave *leave)
  * model's: another is asked without them.
  */
 static void
-strip_signatures(struct fynq_buf *body)
+strip_signatures(struct fynq_gemini_ask *ask)
 {
-	struct json_object *root = fynq_gemini_json_parse(fynq_buf_str(body)), *contents, *parts;
+	const char *by = fynq_gemini_foreign_signature(asks.models[ask->leave.model]);
+	struct fynq_buf *body = &ask->call.body;
+	struct json_object *root = fynq_gemini_json_parse(fynq_buf_str(body)), *contents;
 
 	contents = fynq_gemini_json_get(root, "contents", json_type_array);
-	for (size_t i = 0; contents != NULL && i < json_object_array_length(contents); i++) {
-		parts = fynq_gemini_json_get(
-		    json_object_array_get_idx(contents, i), "parts", json_type_array);
-		for (size_t j = 0; parts != NULL && j < json_object_array_length(parts); j++)
-			json_object_object_del(
-			    json_object_array_get_idx(parts, j), "thoughtSignature");
-	}
+	for (size_t i = 0; contents != NULL && i < json_object_array_length(contents); i++)
+		replace_signatures(json_object_array_get_idx(contents, i), by);
 	if (contents != NULL) {
 		fynq_buf_release(body);
 		*body = (struct fynq_buf)FYNQ_BUF_INIT(REQUEST_MAX);
@@ -175,6 +208,20 @@ wait_until(struct fynq_gemini_ask *ask, int64_t due_us)
 	set_timer();
 }
 
+/* A random part of a delay that doubles with each try: those who failed together come apart. */
+static int64_t
+backoff_us(int tries)
+{
+	int64_t most = BACKOFF_MS;
+	uint32_t chance;
+
+	while (--tries > 0 && most < BACKOFF_MAX_MS)
+		most *= 2;
+	most = most < BACKOFF_MAX_MS ? most : BACKOFF_MAX_MS;
+	fynq_random(&chance, sizeof(chance));
+	return most * 1000 * (int64_t)chance / UINT32_MAX;
+}
+
 /*
  * A leave holds for its time. One that is used much later would let more into a later minute than
  * the quota has, so it is given back and another one taken.
@@ -187,6 +234,12 @@ get_leave(struct fynq_gemini_ask *ask)
 	enum fynq_err e = admit_from(
 	    ask->first_model, ask->tokens, (ask->patience_us - now) / 1000, &ask->leave, &after);
 
+	/* All whom the service told when to come back do so: one is the probe, the rest wait. */
+	if (e == FYNQ_E_GEMINI_OVERLOADED && ask->call.error == FYNQ_E_GEMINI_QUOTA &&
+	    now + after * INT64_C(1000000) < ask->patience_us) {
+		wait_until(ask, now + backoff_us(PROBE_TRIES));
+		return;
+	}
 	if (e != FYNQ_OK) {
 		ask->call.error = e;
 		ask->call.retry_after = after;
@@ -195,7 +248,7 @@ get_leave(struct fynq_gemini_ask *ask)
 	}
 	if (ask->leave.model != model) {
 		ask->tries = 0;
-		strip_signatures(&ask->call.body);
+		strip_signatures(ask);
 	}
 	ask->admitted = true;
 	if (ask->leave.permit.start_us > now)
@@ -281,7 +334,8 @@ service_failed(const struct fynq_gemini_call *call)
 	case FYNQ_E_GEMINI_CUT:
 		return true;
 	case FYNQ_E_GEMINI_FAILED:
-		return call->status != 200 || call->reply.finish[0] == '\0';
+		return call->status == 200 ? call->reply.finish[0] == '\0'
+					   : call->status != CANCELLED;
 	default:
 		return false;
 	}
@@ -299,20 +353,6 @@ what_next(const struct fynq_gemini_ask *ask)
 	if (!service_failed(call))
 		return NEXT_NONE;
 	return ask->tries < fynq_config.gemini_tries ? NEXT_AGAIN : NEXT_MODEL;
-}
-
-/* A random part of a delay that doubles with each try: those who failed together come apart. */
-static int64_t
-backoff_us(int tries)
-{
-	int64_t most = BACKOFF_MS;
-	uint32_t chance;
-
-	while (--tries > 0 && most < BACKOFF_MAX_MS)
-		most *= 2;
-	most = most < BACKOFF_MAX_MS ? most : BACKOFF_MAX_MS;
-	fynq_random(&chance, sizeof(chance));
-	return most * 1000 * (int64_t)chance / UINT32_MAX;
 }
 
 /* Tell the quota what the try took, and the breaker how it went. */
@@ -338,7 +378,7 @@ try_again(struct fynq_gemini_ask *ask)
 
 	ask->first_model = ask->leave.model;
 	if (next == NEXT_AGAIN) {
-		due += ask->call.retry_after * INT64_C(1000000) + backoff_us(ask->tries);
+		due += ask->call.asked_after * INT64_C(1000000) + backoff_us(ask->tries);
 		if (due >= ask->patience_us)
 			next = NEXT_MODEL;
 	}
@@ -380,12 +420,12 @@ fynq_gemini_begin(struct fynq_gemini_ask *ask)
 	ask->call.ended = call_ended;
 	ask->patience_us = now + fynq_config.gemini_patience_ms * 1000;
 	if (ask->leave.model != 0)
-		strip_signatures(&ask->call.body);
+		strip_signatures(ask);
 	ask->admitted = now - ask->leave.permit.start_us < LATE_US;
 	if (ask->admitted)
 		fynq_quota_settle(&ask->leave.permit, ask->tokens);
 	else
-		fynq_quota_return(&ask->leave.permit);
+		fynq_gemini_give_back(&ask->leave);
 	if (ask->admitted && ask->leave.permit.start_us <= now)
 		send_now(ask);
 	else
@@ -399,7 +439,7 @@ fynq_gemini_abandon(struct fynq_gemini_ask *ask, const char *why)
 		stop_waiting(ask);
 		set_timer();
 		if (ask->admitted)
-			fynq_quota_return(&ask->leave.permit);
+			fynq_gemini_give_back(&ask->leave);
 		return;
 	}
 	if (ask->call.easy == NULL)
@@ -408,6 +448,8 @@ fynq_gemini_abandon(struct fynq_gemini_ask *ask, const char *why)
 	log_try(ask, why, false);
 	if (ask->call.words_us != 0)
 		fynq_breaker_report(ask->call.model, false);
+	else
+		fynq_breaker_return(ask->call.model);
 }
 
 void

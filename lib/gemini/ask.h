@@ -58,6 +58,12 @@ struct fynq_gemini_ask {
 	int attempt, tries; /* of all, and of this model */
 };
 
+/*
+ * What a part of another model's reply has in place of its thoughtSignature when it is sent to this
+ * model, static; NULL where it has none.
+ */
+const char *fynq_gemini_foreign_signature(const char *model);
+
 /* Once, after fynq_gemini_init(). */
 void fynq_gemini_ask_init(void);
 

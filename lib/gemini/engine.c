@@ -13,7 +13,7 @@
 #include "gemini/engine.h"
 #include "gemini/error.h"
 
-enum { TICK_MS = 250, RECEIVE_BUFFER = 32768, URL_MAX = 2048 };
+enum { TICK_MS = 250, RECEIVE_BUFFER = 32768, URL_MAX = 2048, ASKED_MAX = 86400 };
 
 static void on_timer(struct fynq_timer *t);
 static void on_tick(struct fynq_timer *t);
@@ -106,6 +106,22 @@ end(struct fynq_gemini_call *call, enum fynq_err error)
 	call->ended(call);
 }
 
+/* When to come back may stand in Retry-After (RFC 9110 section 10.2.3), in RetryInfo, or in both.
+ */
+static enum fynq_err
+refusal(struct fynq_gemini_call *call)
+{
+	int after = call->asked_after;
+	enum fynq_err e = fynq_gemini_body_error(
+	    (int)call->status, fynq_buf_str(&call->sse.raw), &call->retry_after);
+
+	if (e == FYNQ_E_GEMINI_QUOTA && after < call->retry_after)
+		call->asked_after = call->retry_after;
+	else if (after > 0 && e != FYNQ_E_GEMINI_DAY && e != FYNQ_E_GEMINI_REFUSED)
+		call->retry_after = after;
+	return e;
+}
+
 /* What curl's end of a transfer, the HTTP status and the reply together come to. */
 static enum fynq_err
 judge(struct fynq_gemini_call *call, CURLcode code)
@@ -113,8 +129,7 @@ judge(struct fynq_gemini_call *call, CURLcode code)
 	enum fynq_err e;
 
 	if (call->status != 200 && call->status != 0)
-		return fynq_gemini_body_error(
-		    (int)call->status, fynq_buf_str(&call->sse.raw), &call->retry_after);
+		return refusal(call);
 	if (call->status == 0)
 		return code == CURLE_OPERATION_TIMEDOUT ? FYNQ_E_GEMINI_TIMEOUT
 							: FYNQ_E_GEMINI_FAILED;
@@ -140,6 +155,7 @@ static void
 transfer_done(CURL *easy, CURLcode code)
 {
 	struct fynq_gemini_call *call;
+	curl_off_t after = 0;
 	bool bad;
 
 	curl_easy_getinfo(easy, CURLINFO_PRIVATE, (char **)&call);
@@ -151,6 +167,8 @@ transfer_done(CURL *easy, CURLcode code)
 		begin_transfer(call);
 		return;
 	}
+	curl_easy_getinfo(easy, CURLINFO_RETRY_AFTER, &after);
+	call->asked_after = (int)(after < ASKED_MAX ? after : ASKED_MAX);
 	/* What on_event() takes for a fault here is an event that broke off: that is a cut. */
 	bad = call->bad;
 	call->bad = !fynq_sse_finish(&call->sse) || call->reply.text.full ||
@@ -348,7 +366,7 @@ fynq_gemini_send(struct fynq_gemini_call *call)
 	call->started_us = call->last_us = fynq_clock_mono_us();
 	call->words_us = 0;
 	call->status = 0;
-	call->retry_after = 0;
+	call->retry_after = call->asked_after = 0;
 	call->sent = call->bad = call->retried = false;
 	fynq_gemini_reply_init(&call->reply, (size_t)fynq_config.reply_max);
 	fynq_sse_init(&call->sse, on_event, call);

@@ -31,8 +31,9 @@ struct fynq_gemini_call {
 	void (*ended)(struct fynq_gemini_call *call);
 
 	struct fynq_gemini_reply reply;
-	enum fynq_err error;		       /* FYNQ_OK for a complete reply */
-	int retry_after;		       /* seconds; 0 where there is nothing to say */
+	enum fynq_err error; /* FYNQ_OK for a complete reply */
+	int retry_after;     /* seconds; 0 where there is nothing to say */
+	int asked_after;     /* seconds that the service itself asked for; 0 for none */
 	int64_t started_us, words_us, last_us; /* sent; first words, or 0; newest words */
 	long status;			       /* of HTTP; 0 while there is none */
 

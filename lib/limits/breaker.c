@@ -133,6 +133,19 @@ fynq_breaker_allows(const char *model, int *retry_after_r)
 	return *retry_after_r == 0;
 }
 
+/* Where it was allowed before the breaker opened there are two probes then, which does no harm. */
+void
+fynq_breaker_return(const char *model)
+{
+	struct fynq_slot *s = is_off() ? NULL : fynq_host_lock(fynq_host_slot(model));
+
+	if (s == NULL)
+		return;
+	if (s->breaker.phase == FYNQ_BREAKER_HALF_OPEN)
+		s->breaker.until_us = fynq_host_clock.mono_us();
+	fynq_host_unlock(s);
+}
+
 void
 fynq_breaker_report(const char *model, bool failed)
 {

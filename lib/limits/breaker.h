@@ -27,6 +27,9 @@ enum { FYNQ_BREAKER_OPEN_MAX = 90000 };
  */
 bool fynq_breaker_allows(const char *model, int *retry_after_r);
 
+/* A call that was allowed is not sent, or ended without a sign: another may be the probe now. */
+void fynq_breaker_return(const char *model);
+
 /*
  * A call that was sent has ended. failed is about the service (overload, time-outs, broken
  * connections), not about the request.

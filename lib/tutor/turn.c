@@ -2,6 +2,7 @@
 
 #include "base/config.h"
 #include "data/db.h"
+#include "gemini/ask.h"
 #include "limits/user.h"
 #include "tutor/context.h"
 #include "tutor/runner.h"
@@ -96,11 +97,17 @@ static const struct fynq_stmt find_question = { "find_question", FYNQ_AS_SERVICE
  * The way back from the question until the budget is spent, or to a summary of what was before. A
  * reply that failed or has no text is left out, of the pictures only the newest are shown again,
  * and neighbouring turns of one sender become one content, as roles must alternate. Tokens are
- * estimated at four bytes each, see context.h. $1 budget, $2 pictures.
+ * estimated at four bytes each, see context.h. $1 budget, $2 pictures, $3 model, $4 what stands for
+ * another model's thought signature.
  */
 #define COST                                                                               \
 	"(greatest(octet_length(m.content), coalesce(octet_length(m.parts::text), 0)) / 4" \
 	" + case when m.file_id is null then 8 else 1108 end)"
+/* What the model made under its name, or a version of it. An alias may name any. */
+#define OWN_PARTS                                                                      \
+	"(not p.parts @? '$[*].thoughtSignature' or $3::text like '%-latest'"          \
+	" or starts_with(p.model, $3::text) and substr(p.model, length($3::text) + 1)" \
+	"   ~ '^(-(preview-)?[0-9-]+)?$')"
 static const struct fynq_stmt get_contents = {
 	"get_contents", FYNQ_AS_SERVICE, FYNQ_REPEATABLE,
 	"with recursive path as ("
@@ -122,7 +129,10 @@ static const struct fynq_stmt get_contents = {
 	"        else '{\"text\": \"(a picture)\"}' end)"
 	"        || case when p.content <> '' then jsonb_build_array(jsonb_build_object('text',"
 	"          p.content)) else '[]' end"
-	"      when p.status = 'complete' and p.parts is not null then p.parts"
+	"      when p.status = 'complete' and p.parts is not null then case when " OWN_PARTS
+	"        then p.parts else (select jsonb_agg(case when e.part ? 'thoughtSignature'"
+	"          then e.part - 'thoughtSignature' || $4::jsonb else e.part end order by e.at)"
+	"          from jsonb_array_elements(p.parts) with ordinality as e(part, at)) end"
 	"      else jsonb_build_array(jsonb_build_object('text', p.content)) end as parts,"
 	"    case when row_number() over pictures <= $2::int then f.id end as file"
 	"  from path p left join files f on f.id = p.file_id"
@@ -345,6 +355,17 @@ struct opened_rows {
 	struct fynq_rows claim, chat, check, limit, question, contents, cached;
 };
 
+/* As an object to be merged into a part. */
+static struct fynq_str
+foreign_signature(struct fynq_req *rq)
+{
+	const char *signature = fynq_gemini_foreign_signature(fynq_config.gemini_model);
+
+	return signature != NULL
+		   ? fynq_arena_printf(rq->arena, "{\"thoughtSignature\":\"%s\"}", signature)
+		   : FYNQ_STR("{}");
+}
+
 static void
 plan(struct fynq_req *rq, struct steps *steps, const struct fynq_question *q,
     const struct fynq_turn *turn, int64_t budget, struct fynq_str key, const char *fingerprint,
@@ -376,7 +397,8 @@ plan(struct fynq_req *rq, struct steps *steps, const struct fynq_question *q,
 		    FYNQ_ARGS(chat, fynq_context_settings(), q->content,
 			number(rq, fynq_config.cache_hours)));
 	add_step(steps, rq, &get_contents, &rows->contents,
-	    FYNQ_ARGS(number(rq, budget), number(rq, fynq_config.context_pictures)));
+	    FYNQ_ARGS(number(rq, budget), number(rq, fynq_config.context_pictures),
+		fynq_str_of(fynq_config.gemini_model), foreign_signature(rq)));
 	add_step(steps, rq, &add_reply, NULL,
 	    FYNQ_ARGS(reply, fynq_str_of(fynq_config.gemini_model), fynq_runner_id()));
 	if (key.n > 0)

@@ -3,7 +3,7 @@
 
 enum { STEPS = 32, SECOND_US = 1000000 };
 
-enum op { END, ALLOWS, FAIL, SUCCEED, OPEN };
+enum op { END, ALLOWS, FAIL, SUCCEED, OPEN, RETURN };
 
 /* A step at a time in ms. ALLOWS wants retry_after, 0 for true; the rest is done n times. */
 struct step {
@@ -42,6 +42,10 @@ static const struct {
 	{ "a probe is lost", 4, 10,
 	    { { 0, FAIL, 4 }, { 10000, ALLOWS, 0 }, { 39999, ALLOWS, 1 }, { 40000, ALLOWS, 0 },
 		{ 40000, ALLOWS, 30 } } },
+	{ "a probe is not sent", 4, 10,
+	    { { 0, RETURN, 1 }, { 0, FAIL, 4 }, { 1000, RETURN, 1 }, { 1000, ALLOWS, 9 },
+		{ 10000, ALLOWS, 0 }, { 11000, RETURN, 1 }, { 11000, ALLOWS, 0 },
+		{ 11000, ALLOWS, 30 } } },
 	{ "a success closes", 4, 10,
 	    { { 0, FAIL, 4 }, { 10000, ALLOWS, 0 }, { 11000, SUCCEED, 1 }, { 11000, ALLOWS, 0 },
 		{ 11000, ALLOWS, 0 }, { 11000, FAIL, 3 }, { 11000, ALLOWS, 0 }, { 11000, FAIL, 1 },
@@ -85,19 +89,21 @@ goes_through_its_phases(void **state)
 		mono = limits_mono_us;
 		for (size_t n = 0; n < STEPS && step[n].op != END; n++) {
 			int retry_after = -1;
-			bool allows;
+			bool allows, reports;
 
 			limits_mono_us = mono + step[n].at * 1000;
 			if (step[n].op == OPEN) {
 				fynq_breaker_open("m", step[n].n);
+			} else if (step[n].op == RETURN) {
+				fynq_breaker_return("m");
 			} else if (step[n].op == ALLOWS) {
 				allows = fynq_breaker_allows("m", &retry_after);
 				if (retry_after != step[n].n || allows != (retry_after == 0))
 					fail_msg("%s: step %zu: %d", cases[i].name, n, retry_after);
 			}
-			for (int64_t k = 0; step[n].op != OPEN && k < step[n].n; k++)
-				if (step[n].op != ALLOWS)
-					fynq_breaker_report("m", step[n].op == FAIL);
+			reports = step[n].op == FAIL || step[n].op == SUCCEED;
+			for (int64_t k = 0; reports && k < step[n].n; k++)
+				fynq_breaker_report("m", step[n].op == FAIL);
 			assert_case(fynq_breaker_allows("other", &other), cases[i].name);
 		}
 	}

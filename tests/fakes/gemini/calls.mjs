@@ -15,7 +15,7 @@ export class Calls {
   stats = { in_flight: 0, total: 0, max_in_flight: 0 };
 
   /** A call whose headers have arrived. */
-  open({ path, protocol }) {
+  open({ path, protocol, traceparent = null }) {
     const call = {
       id: ++this.#lastId,
       match: null,
@@ -23,6 +23,7 @@ export class Calls {
       model: null,
       protocol,
       key_in: null,
+      traceparent,
       received_at: clock(),
       status: null,
       first_byte_at: null,

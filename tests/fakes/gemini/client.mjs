@@ -62,8 +62,10 @@ export class StandIn {
     await this.#ask("POST", "/release", { match });
   }
 
+  /** The calls of `match`; without it all. */
   async calls(match) {
-    return this.#ask("GET", `/calls?${new URLSearchParams({ match })}`);
+    const query = match === undefined ? "" : `?${new URLSearchParams({ match })}`;
+    return this.#ask("GET", `/calls${query}`);
   }
 
   /** Waits for `count` calls of `match` (`ended`: "complete", "aborted") and answers them. */

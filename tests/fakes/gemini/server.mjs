@@ -78,7 +78,7 @@ export class Exchange {
     this.tap = null; // Told of all bytes that are written.
     this.inList = false; // Errors stand in an array, as a stream without alt=sse has them.
     const protocol = req.httpVersionMajor === 2 ? "h2" : "http/1.1";
-    this.call = calls.open({ path: this.path, protocol });
+    this.call = calls.open({ path: this.path, protocol, traceparent: req.headers.traceparent });
     if (protocol === "http/1.1") res.on("finish", () => calls.close(this.call, "complete"));
     res.on("close", () => {
       const whole = protocol === "h2" && this.gone && res.stream.rstCode === NO_ERROR;

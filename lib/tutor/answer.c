@@ -230,7 +230,7 @@ ask_ended(struct fynq_gemini_ask *ask)
 	struct fynq_answer *a = (struct fynq_answer *)ask;
 	enum fynq_err e = ask->call.error;
 
-	fynq_context_learn(a->ask.tokens, ask->call.reply.usage.prompt);
+	fynq_context_learn(a->turn.tokens, ask->call.reply.usage.prompt);
 	close_reply(a, e == FYNQ_OK ? FYNQ_TURN_COMPLETE : FYNQ_TURN_FAILED, e);
 }
 

@@ -1,5 +1,6 @@
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/alloc.h"
 #include "base/config.h"
@@ -19,16 +20,16 @@ static const struct fynq_stmt read_exchange = { "read_exchange", FYNQ_AS_SERVICE
 	"  r.id"
 	" from messages r join messages q on q.id = r.parent_id join chats c on c.id = r.chat_id"
 	" where r.id = $1::uuid and $2::int > 0"
-	"   and c.title = left(regexp_replace(btrim(q.content), '\\s+', ' ', 'g'), 80)" };
+	"   and c.title is not distinct from " FYNQ_CONTEXT_TITLE("q.content") };
 
 /* Only where nobody has renamed the chat meanwhile. $1 reply, $2 title, $3 model. */
 static const struct fynq_stmt write_title = { "write_title", FYNQ_AS_SERVICE, FYNQ_REPEATABLE,
-	"update chats c set title = left(regexp_replace(btrim($2::text, E' \\t\\n\"''.*#'), '\\s+',"
-	"   ' ', 'g'), 80)"
+	"update chats c set title = btrim(left(regexp_replace(btrim($2::text,"
+	"   E' \\t\\r\\n\"''.*#'), '\\s+', ' ', 'g'), 80))"
 	" from messages r join messages q on q.id = r.parent_id"
 	" where r.id = $1::uuid and c.id = r.chat_id and $3::text is not null"
-	"   and btrim($2::text, E' \\t\\n\"''.*#') <> ''"
-	"   and c.title = left(regexp_replace(btrim(q.content), '\\s+', ' ', 'g'), 80)" };
+	"   and btrim($2::text, E' \\t\\r\\n\"''.*#') <> ''"
+	"   and c.title is not distinct from " FYNQ_CONTEXT_TITLE("q.content") };
 
 /*
  * The branch of a reply, but for its newest turns, which take half of the budget and stay as they
@@ -37,10 +38,10 @@ static const struct fynq_stmt write_title = { "write_title", FYNQ_AS_SERVICE, FY
  */
 static const struct fynq_stmt read_branch = { "read_branch", FYNQ_AS_SERVICE, FYNQ_REPEATABLE,
 	"with recursive path as ("
-	"  select m.*, null::text as summary, 1 as back, octet_length(m.content) / 4 + 8 as spent"
+	"  select m.*, null::text as summary, 1 as back, " FYNQ_CONTEXT_COST " as spent"
 	"  from messages m where m.id = $1::uuid"
 	"  union all"
-	"  select m.*, s.content, p.back + 1, p.spent + octet_length(m.content) / 4 + 8"
+	"  select m.*, s.content, p.back + 1, p.spent + " FYNQ_CONTEXT_COST
 	"  from path p join messages m on m.id = p.parent_id"
 	"  left join summaries s on s.message_id = m.id"
 	"  where p.summary is null and p.back < 2000 and p.spent < 4 * $2::int"
@@ -93,6 +94,7 @@ struct aside {
 };
 
 static struct aside *asides; /* of the loop's thread */
+static bool ending;	     /* no more of them */
 static atomic_size_t active;
 
 size_t
@@ -151,6 +153,18 @@ ask_ended(struct fynq_gemini_ask *ask)
 		free_aside(a);
 }
 
+/* One at a time for a chat; another process may still do the same, and one of the two is kept. */
+static bool
+runs_already(const struct aside *wanted)
+{
+	const struct aside *a = asides;
+
+	while (a != NULL &&
+	       (a->kind != wanted->kind || strcmp(a->turn.chat.text, wanted->turn.chat.text) != 0))
+		a = a->next;
+	return a != NULL;
+}
+
 static void
 begin(void *arg)
 {
@@ -158,7 +172,8 @@ begin(void *arg)
 	int after;
 
 	a->ask.tokens = fynq_context_tokens((int64_t)a->ask.call.body.n / 4);
-	if (fynq_gemini_admit(a->ask.tokens, 0, &a->ask.leave, &after) != FYNQ_OK) {
+	if (ending || runs_already(a) ||
+	    fynq_gemini_admit(a->ask.tokens, 0, &a->ask.leave, &after) != FYNQ_OK) {
 		free_aside(a);
 		return;
 	}
@@ -215,6 +230,7 @@ fynq_asides_cancel(void)
 {
 	struct aside *a, *next;
 
+	ending = true;
 	for (a = asides; a != NULL; a = next) {
 		next = a->next;
 		if (a->ask.due_us != 0 || a->ask.call.easy != NULL) {

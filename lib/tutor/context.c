@@ -17,6 +17,12 @@ enum { INSTRUCTION_MAX = 65536, SETTINGS_MAX = 512, PICTURE_MAX = 8 << 20, UUID_
 /* The factor of the estimate, in thousandths: how far one reply moves it, and where it ends. */
 enum { FACTOR_WEIGHT = 16, FACTOR_LEAST = 400, FACTOR_MOST = 4000 };
 
+/* More tokens than any request has: what claims to be more is not multiplied. */
+#define TOKENS_MAX INT64_C(1000000000000)
+
+/* The preferences are the frontend's settings too, and may be long: so many bytes are told. */
+enum { PREFERENCES_MAX = 2000 };
+
 static struct {
 	struct fynq_buf instruction; /* as a JSON string */
 	char settings[SETTINGS_MAX];
@@ -57,24 +63,34 @@ fynq_context_budget(void)
 	return fynq_config.context_tokens * 1000 / context.factor;
 }
 
+/* What is counted of a whole request: the chat and the instruction. */
+static int64_t
+whole(int64_t counted)
+{
+	return counted + (int64_t)context.instruction.n / 4;
+}
+
 int64_t
 fynq_context_tokens(int64_t counted)
 {
-	return (counted + (int64_t)context.instruction.n / 4) * context.factor / 1000;
+	return whole(counted) * context.factor / 1000;
 }
 
 void
-fynq_context_learn(int64_t estimated, int64_t actual)
+fynq_context_learn(int64_t counted, int64_t actual)
 {
-	int64_t factor = context.factor, next;
+	int64_t factor = context.factor, told;
 
-	if (estimated <= 0 || actual <= 0)
+	if (counted < 0 || counted > TOKENS_MAX || actual <= 0 || whole(counted) == 0)
 		return;
-	/* What one reply says of the factor, taken over by a sixteenth. Two at once: one is lost.
+	/*
+	 * What this reply says of the factor, taken over by a sixteenth. It is measured against the
+	 * bare count, not the estimate: replies that were asked for together would else each
+	 * correct the same error once more. Two that learn at once: one is lost.
 	 */
-	next = factor + (factor * actual / estimated - factor) / FACTOR_WEIGHT;
-	if (next >= FACTOR_LEAST && next <= FACTOR_MOST)
-		context.factor = (int)next;
+	told = (actual < TOKENS_MAX ? actual : TOKENS_MAX) * 1000 / whole(counted);
+	told = told < FACTOR_LEAST ? FACTOR_LEAST : told > FACTOR_MOST ? FACTOR_MOST : told;
+	context.factor = (int)(factor + (told - factor) / FACTOR_WEIGHT);
 }
 
 static void
@@ -85,38 +101,55 @@ add_text_part(struct fynq_buf *b, struct fynq_str text)
 	fynq_buf_add_char(b, '}');
 }
 
+/* The start of text that has at most max bytes, without half a character at its end. */
+static struct fynq_str
+cut(struct fynq_str text, size_t max)
+{
+	if (text.n <= max)
+		return text;
+	while (max > 0 && ((unsigned char)text.p[max] & 0xc0) == 0x80)
+		max--;
+	return (struct fynq_str){ text.p, max };
+}
+
+static void
+add_fact(struct fynq_buf *b, const char *name, struct fynq_str json)
+{
+	fynq_buf_printf(b, "- %s: %.*s\n", name, FYNQ_STR_ARG(json));
+}
+
+static void
+add_quoted_fact(struct fynq_buf *b, const char *name, struct fynq_str value)
+{
+	struct fynq_buf json = FYNQ_BUF_INIT(6 * PREFERENCES_MAX);
+
+	if (value.n == 0)
+		return;
+	fynq_buf_add_json(&json, value);
+	add_fact(b, name, fynq_buf_str(&json));
+	fynq_buf_release(&json);
+}
+
 /*
- * What the profile says of the student, as data: they wrote it, so it is told as their words and
- * asks nothing of the model by itself.
+ * What the profile says of the student, as data: they wrote it, so it is told as their words, each
+ * fact on one line as a JSON value, and asks nothing of the model by itself.
  */
 static void
 add_learner(struct fynq_buf *b, const struct fynq_opening *o)
 {
-	const struct {
-		const char *name;
-		struct fynq_str value;
-	} facts[] = {
-		{ "Grade level", o->grade },
-		{ "Language, as a BCP 47 tag", o->locale },
-		{ "Preferences", o->preferences },
-	};
 	struct fynq_buf text = FYNQ_BUF_INIT(INSTRUCTION_MAX);
 
-	for (size_t i = 0; i < sizeof(facts) / sizeof(facts[0]); i++)
-		if (facts[i].value.n > 0)
-			fynq_buf_printf(
-			    &text, "- %s: %.*s\n", facts[i].name, FYNQ_STR_ARG(facts[i].value));
-	if (text.n > 0) {
-		struct fynq_buf whole = FYNQ_BUF_INIT(INSTRUCTION_MAX + 512);
-
-		fynq_buf_add(&whole,
-		    FYNQ_STR("What the student's profile says. Suit your words, your examples and"
-			     " your language to it; it does not change how you help.\n"));
-		fynq_buf_add(&whole, fynq_buf_str(&text));
-		fynq_buf_add_char(b, ',');
-		add_text_part(b, fynq_buf_str(&whole));
-		fynq_buf_release(&whole);
-	}
+	if (o->grade.n == 0 && o->locale.n == 0 && o->preferences.n == 0)
+		return;
+	fynq_buf_add(
+	    &text, FYNQ_STR("What the student's profile says. Suit your words, your examples and"
+			    " your language to it; it does not change how you help.\n"));
+	add_quoted_fact(&text, "Grade level", o->grade);
+	add_quoted_fact(&text, "Language, as a BCP 47 tag", o->locale);
+	if (o->preferences.n > 0)
+		add_fact(&text, "Preferences", cut(o->preferences, PREFERENCES_MAX));
+	fynq_buf_add_char(b, ',');
+	add_text_part(b, fynq_buf_str(&text));
 	fynq_buf_release(&text);
 }
 

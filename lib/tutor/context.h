@@ -9,6 +9,15 @@
 
 #include "tutor/turn.h"
 
+/* What a row m of messages costs in SQL: a picture's 1,100 and 8 for the frame of each turn. */
+#define FYNQ_CONTEXT_COST                                                                  \
+	"(greatest(octet_length(m.content), coalesce(octet_length(m.parts::text), 0)) / 4" \
+	" + case when m.file_id is null then 8 else 1108 end)"
+
+/* The title that a chat has from its first question alone; null where that is without words. */
+#define FYNQ_CONTEXT_TITLE(content) \
+	"nullif(btrim(left(btrim(regexp_replace(" content ", '\\s+', ' ', 'g')), 80)), '')"
+
 /* Read FYNQ_TUTOR_FILE; once, at start. A file that cannot be read ends the process. */
 void fynq_context_init(void);
 
@@ -21,8 +30,12 @@ int64_t fynq_context_budget(void);
 /* What a chat of so many of those takes together with the instruction, in Gemini's tokens. */
 int64_t fynq_context_tokens(int64_t counted);
 
-/* A request that was thought to take estimated tokens took actual ones. From any thread. */
-void fynq_context_learn(int64_t estimated, int64_t actual);
+/*
+ * A request with a chat of so many of those took actual tokens, by Gemini's own count. One reply
+ * moves the factor little, whatever it says, and the factor keeps between 0.4 and 4. From any
+ * thread.
+ */
+void fynq_context_learn(int64_t counted, int64_t actual);
 
 /*
  * The request to Gemini, into body: instruction, learner, contents with their pictures. Errors are

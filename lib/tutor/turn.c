@@ -64,8 +64,8 @@ static const struct fynq_stmt check_turn = { "check_turn", FYNQ_AS_USER, FYNQ_RE
 /* $1 chat, $2 content. */
 static const struct fynq_stmt make_chat = { "make_chat", FYNQ_AS_USER, FYNQ_ONCE,
 	"insert into chats (id, user_id, title)"
-	" select $1::uuid, auth.uid(), left(regexp_replace(btrim($2::text), '\\s+', ' ', 'g'), 80)"
-	" where current_setting('fynq.go', true) = 't'" };
+	" select $1::uuid, auth.uid(), " FYNQ_CONTEXT_TITLE(
+	    "$2::text") " where current_setting('fynq.go', true) = 't'" };
 
 /* $1 question, $2 chat, $3 content, $4 the question it replaces or null, $5 file or null. */
 static const struct fynq_stmt add_question = { "add_question", FYNQ_AS_SERVICE, FYNQ_ONCE,
@@ -74,7 +74,7 @@ static const struct fynq_stmt add_question = { "add_question", FYNQ_AS_SERVICE, 
 	"    (id, chat_id, user_id, parent_id, sender, type, content, image_url, file_id, status)"
 	"  select $1::uuid, c.id, c.user_id,"
 	"    case when $4::uuid is null then c.leaf_id else old.parent_id end, 'student',"
-	"    case when f.file is null then 'text' else 'image' end, $3::text,"
+	"    case when f.file is null then 'text' else 'image' end, coalesce($3::text, ''),"
 	"    '/api/v1/files/' || f.file || '/content', f.file, 'complete'"
 	"  from chats c left join messages old on old.id = $4::uuid,"
 	"  lateral (select coalesce($5::uuid, old.file_id) as file) f"
@@ -96,13 +96,12 @@ static const struct fynq_stmt find_question = { "find_question", FYNQ_AS_SERVICE
 /*
  * The way back from the question until the budget is spent, or to a summary of what was before. A
  * reply that failed or has no text is left out, of the pictures only the newest are shown again,
- * and neighbouring turns of one sender become one content, as roles must alternate. Tokens are
- * estimated at four bytes each, see context.h. $1 budget, $2 pictures, $3 model, $4 what stands for
- * another model's thought signature.
+ * and neighbouring turns of one sender become one content, as roles must alternate. A question is
+ * never left out: two replies in one content would mix up their signatures. Tokens are estimated at
+ * four bytes each, see context.h. $1 budget, $2 pictures, $3 model, $4 what stands for another
+ * model's thought signature.
  */
-#define COST                                                                               \
-	"(greatest(octet_length(m.content), coalesce(octet_length(m.parts::text), 0)) / 4" \
-	" + case when m.file_id is null then 8 else 1108 end)"
+#define COST FYNQ_CONTEXT_COST
 /* What the model made under its name, or a version of it. An alias may name any. */
 #define OWN_PARTS                                                                      \
 	"(not p.parts @? '$[*].thoughtSignature' or $3::text like '%-latest'"          \
@@ -123,8 +122,9 @@ static const struct fynq_stmt get_contents = {
 	"  select p.back, case when summary is null then p.sender else 'student' end as sender,"
 	"    case when summary is not null then jsonb_build_array(jsonb_build_object('text',"
 	"        'What was said before, in short: ' || summary))"
-	"      when f.id is not null then jsonb_build_array(case when row_number() over pictures"
-	"          <= $2::int then jsonb_build_object('inlineData', jsonb_build_object('data',"
+	"      when p.type = 'image' then jsonb_build_array(case when f.id is not null"
+	"          and row_number() over pictures <= $2::int then jsonb_build_object('inlineData', "
+	"jsonb_build_object('data',"
 	"          '@file:' || f.id, 'mimeType', f.media_type))"
 	"        else '{\"text\": \"(a picture)\"}' end)"
 	"        || case when p.content <> '' then jsonb_build_array(jsonb_build_object('text',"
@@ -133,10 +133,11 @@ static const struct fynq_stmt get_contents = {
 	"        then p.parts else (select jsonb_agg(case when e.part ? 'thoughtSignature'"
 	"          then e.part - 'thoughtSignature' || $4::jsonb else e.part end order by e.at)"
 	"          from jsonb_array_elements(p.parts) with ordinality as e(part, at)) end"
-	"      else jsonb_build_array(jsonb_build_object('text', p.content)) end as parts,"
+	"      else jsonb_build_array(jsonb_build_object('text',"
+	"        coalesce(nullif(p.content, ''), '(no words)'))) end as parts,"
 	"    case when row_number() over pictures <= $2::int then f.id end as file"
 	"  from path p left join files f on f.id = p.file_id"
-	"  where summary is not null or f.id is not null"
+	"  where summary is not null or p.sender = 'student'"
 	"    or p.content <> '' and p.status in ('complete', 'stopped')"
 	"  window pictures as (partition by f.id is not null order by p.back)"
 	"), told as ("

@@ -1,6 +1,7 @@
 #include <string.h>
 
 #include "base/config.h"
+#include "data/claim.h"
 #include "data/db.h"
 #include "limits/user.h"
 #include "tutor/context.h"
@@ -13,11 +14,6 @@
  * committed before it began, so that one can take a lock and the next look at what it guards. Each
  * says in fynq.go, a setting of the transaction, whether the others are to do anything.
  */
-
-/* $1 user, $2 key, $3 fingerprint, $4 chat, $5 reply. */
-static const struct fynq_stmt claim = { "claim", FYNQ_AS_SERVICE, FYNQ_ONCE,
-	"select mine, same, reply_id from fynq.claim($1::uuid, $2::text, $3::text, $4::uuid, "
-	"$5::uuid)" };
 
 /*
  * Keeps a second question out of the chat until this one is stored.
@@ -176,11 +172,6 @@ static const struct fynq_stmt unclaim = { "unclaim", FYNQ_AS_SERVICE, FYNQ_ONCE,
 	"delete from fynq.requests where user_id = $1::uuid and key = $2::text"
 	" and reply_id = $3::uuid and not exists (select from messages where id = $3::uuid)" };
 
-/* $1 user, $2 key, $3 fingerprint. */
-static const struct fynq_stmt get_claim = { "get_claim", FYNQ_AS_SERVICE, FYNQ_REPEATABLE,
-	"select false, fingerprint = $3::text, reply_id from fynq.requests"
-	" where user_id = $1::uuid and key = $2::text" };
-
 #define USAGE_JSON                                                                     \
 	"case when m.total_tokens is not null then json_build_object('prompt_tokens'," \
 	" m.prompt_tokens, 'reply_tokens', m.reply_tokens, 'thought_tokens',"          \
@@ -219,7 +210,7 @@ static const struct fynq_stmt get_past = { "get_past", FYNQ_AS_USER, FYNQ_REPEAT
 	" from messages reply join messages m on m.id = reply.id"
 	" where reply.id = $1::uuid and reply.user_id = auth.uid() and reply.sender = 'tutor'" };
 
-enum { KEY_MAX = 255, RUNNING_SECONDS = 1 };
+enum { RUNNING_SECONDS = 1 };
 
 static struct fynq_str
 number(struct fynq_req *rq, int64_t n)
@@ -253,50 +244,14 @@ read_number(struct fynq_str column)
 	return fynq_str_int(column, &n) ? n : 0;
 }
 
-/* The request's Idempotency-Key, absent where there is none, and its fingerprint. */
-static enum fynq_err
-read_key(struct fynq_req *rq, struct fynq_str *key_r, char fingerprint_r[FYNQ_SHA256_SIZE])
-{
-	struct fynq_str key = fynq_req_param(rq, "HTTP_IDEMPOTENCY_KEY");
-
-	*key_r = (struct fynq_str){ 0 };
-	if (key.p == NULL)
-		return FYNQ_OK;
-	for (size_t i = 0; i < key.n; i++)
-		if (key.p[i] < 0x20 || key.p[i] > 0x7e)
-			key.n = 0;
-	if (key.n == 0 || key.n > KEY_MAX)
-		return fynq_fail(rq, FYNQ_E_BAD_REQUEST,
-		    "Idempotency-Key has 1 to %d printable ASCII characters.", KEY_MAX);
-	fynq_req_fingerprint(rq, fingerprint_r);
-	*key_r = key;
-	return FYNQ_OK;
-}
-
-/* What a key that was taken before leads to: the reply that was made with it. */
-static enum fynq_err
-read_earlier(struct fynq_req *rq, const struct fynq_rows *claimed, struct fynq_uuid *reply_r)
-{
-	if (is(fynq_rows_str(claimed, 0, 1), "f"))
-		return fynq_fail(rq, FYNQ_E_KEY_REUSED, NULL);
-	(void)fynq_uuid_parse(fynq_rows_str(claimed, 0, 2), reply_r);
-	return FYNQ_OK;
-}
-
 enum fynq_err
 fynq_turn_earlier(struct fynq_req *rq, struct fynq_uuid *reply_r)
 {
-	char fingerprint[FYNQ_SHA256_SIZE];
-	struct fynq_str key;
-	struct fynq_rows rows;
+	struct fynq_earlier earlier;
 
-	*reply_r = (struct fynq_uuid){ 0 };
-	FYNQ_TRY(read_key(rq, &key, fingerprint));
-	if (key.n == 0)
-		return FYNQ_OK;
-	FYNQ_TRY(fynq_db_run(
-	    rq, &get_claim, FYNQ_ARGS(rq->caller.id, key, fynq_str_of(fingerprint)), &rows));
-	return rows.n > 0 ? read_earlier(rq, &rows, reply_r) : FYNQ_OK;
+	FYNQ_TRY(fynq_claim_find(rq, &earlier));
+	*reply_r = earlier.reply;
+	return FYNQ_OK;
 }
 
 /* Why a question was not stored. */
@@ -357,7 +312,7 @@ plan(struct fynq_req *rq, struct steps *steps, const struct fynq_question *q,
 
 	fynq_limit_args(rq, limits);
 	if (key.n > 0)
-		add_step(steps, rq, &claim, &rows->claim,
+		add_step(steps, rq, &fynq_claim_take, &rows->claim,
 		    FYNQ_ARGS(rq->caller.id, key, fynq_str_of(fingerprint), chat, reply));
 	add_step(steps, rq, &open_chat, &rows->chat,
 	    FYNQ_ARGS(chat, flag(turn->opened), number(rq, fynq_config.min_age)));
@@ -414,15 +369,15 @@ enum fynq_err
 fynq_turn_open(struct fynq_req *rq, const struct fynq_question *q, int64_t budget,
     struct fynq_turn *turn, struct fynq_opening *opening)
 {
-	char fingerprint[FYNQ_SHA256_SIZE] = "";
 	struct steps steps = { 0 };
 	struct opened_rows rows = { 0 };
-	struct fynq_str key;
+	struct fynq_earlier earlier;
+	struct fynq_claim claim;
 	enum fynq_err e;
 
 	*opening = (struct fynq_opening){ 0 };
 	*turn = (struct fynq_turn){ .chat = q->chat, .opened = q->chat.text[0] == '\0' };
-	FYNQ_TRY(read_key(rq, &key, fingerprint));
+	FYNQ_TRY(fynq_claim_read(rq, &claim));
 	FYNQ_TRY(fynq_runner_ensure(rq));
 	(void)fynq_uuid_parse(rq->caller.id, &turn->user);
 	if (turn->opened)
@@ -430,13 +385,15 @@ fynq_turn_open(struct fynq_req *rq, const struct fynq_question *q, int64_t budge
 	turn->question = fynq_uuid_new();
 	turn->reply = fynq_uuid_new();
 
-	plan(rq, &steps, q, turn, budget, key, fingerprint, &rows);
+	plan(rq, &steps, q, turn, budget, claim.key, claim.fingerprint, &rows);
 	e = fynq_db_tx(rq, steps.all, steps.n);
 	if (e == FYNQ_E_DB_UNAVAILABLE || e == FYNQ_E_DB_TIMEOUT)
 		fynq_runner_abandon(&turn->reply);
 	FYNQ_TRY(e);
-	if (rows.claim.n > 0 && is(fynq_rows_str(&rows.claim, 0, 0), "f"))
-		return read_earlier(rq, &rows.claim, &opening->earlier);
+	FYNQ_TRY(fynq_claim_verdict(rq, &rows.claim, &earlier));
+	opening->earlier = earlier.reply;
+	if (earlier.reply.text[0] != '\0')
+		return FYNQ_OK;
 	if (rows.question.n == 0)
 		return refuse(rq, &rows.chat, &rows.check, &rows.limit);
 	FYNQ_TRY(fynq_limit_verdict(rq, &rows.limit));

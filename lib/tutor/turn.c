@@ -143,18 +143,18 @@ static const struct fynq_stmt get_contents = {
 };
 
 /*
- * An answer that the same question got before: same words, model, instruction and profile.
- * $1 chat, $2 what the settings say of the model, $3 content, $4 hours.
+ * An answer that the same question got before, where it is a chat's first and has no picture: same
+ * words, model, instruction and profile. $1 what the settings say of the model, $2 hours.
  */
 static const struct fynq_stmt get_cached = { "get_cached", FYNQ_AS_SERVICE, FYNQ_ONCE,
 	"with k as ("
-	"  select encode(sha256(convert_to(jsonb_build_array($2::text, p.grade_level, p.locale,"
-	"    p.preferences, $3::text)::text, 'UTF8')), 'hex') as hash"
-	"  from chats c join profiles p on p.id = c.user_id"
-	"  where c.id = $1::uuid and current_setting('fynq.go', true) = 't'"
+	"  select encode(sha256(convert_to(jsonb_build_array($1::text, p.grade_level, p.locale,"
+	"    p.preferences, m.content)::text, 'UTF8')), 'hex') as hash"
+	"  from messages m join profiles p on p.id = m.user_id"
+	"  where m.id = " QUESTION " and m.parent_id is null and m.file_id is null"
 	"), hit as ("
 	"  update fynq.answers a set hits = a.hits + 1 from k"
-	"  where a.hash = k.hash and a.created_at > now() - make_interval(hours => $4::int)"
+	"  where a.hash = k.hash and a.created_at > now() - make_interval(hours => $2::int)"
 	"  returning a.*"
 	") select k.hash, hit.parts::text, hit.model, hit.finish_reason, hit.total_tokens"
 	" from k left join hit on true" };
@@ -192,12 +192,12 @@ static const struct fynq_stmt close_reply = { "close_reply", FYNQ_AS_SERVICE, FY
 	"   case when old.status = 'pending' then 't' else 'f' end, true))"
 	" select " FYNQ_MESSAGE_JSON ", " USAGE_JSON ", m.finish_reason from m" };
 
-/* $1 hash, $2 reply. */
+/* One that took no tokens, as far as is known, could save none. $1 hash, $2 reply. */
 static const struct fynq_stmt put_cached = { "put_cached", FYNQ_AS_SERVICE, FYNQ_REPEATABLE,
 	"insert into fynq.answers as a (hash, content, parts, model, finish_reason, total_tokens)"
-	" select $1::text, content, parts, model, finish_reason, coalesce(total_tokens, 0)"
+	" select $1::text, content, parts, model, finish_reason, total_tokens"
 	" from messages where id = $2::uuid and status = 'complete' and finish_reason = 'STOP'"
-	"   and parts is not null and not cached"
+	"   and parts is not null and total_tokens > 0 and not cached"
 	" on conflict (hash) do update set content = excluded.content, parts = excluded.parts,"
 	"   model = excluded.model, total_tokens = excluded.total_tokens, created_at = now()" };
 
@@ -308,7 +308,7 @@ plan(struct fynq_req *rq, struct steps *steps, const struct fynq_question *q,
 	struct fynq_str chat = fynq_uuid_str(&turn->chat), reply = fynq_uuid_str(&turn->reply);
 	struct fynq_str message = fynq_uuid_str(&q->message), file = fynq_uuid_str(&q->file);
 	struct fynq_str limits[FYNQ_LIMIT_ARGS];
-	bool cacheable = turn->opened && file.n == 0 && fynq_config.cache_hours > 0;
+	bool cacheable = q->kind == FYNQ_TURN_ASK && fynq_config.cache_hours > 0;
 
 	fynq_limit_args(rq, limits);
 	if (key.n > 0)
@@ -328,8 +328,7 @@ plan(struct fynq_req *rq, struct steps *steps, const struct fynq_question *q,
 		    FYNQ_ARGS(fynq_uuid_str(&turn->question), chat, q->content, message, file));
 	if (cacheable)
 		add_step(steps, rq, &get_cached, &rows->cached,
-		    FYNQ_ARGS(chat, fynq_context_settings(), q->content,
-			number(rq, fynq_config.cache_hours)));
+		    FYNQ_ARGS(fynq_context_settings(), number(rq, fynq_config.cache_hours)));
 	add_step(steps, rq, &get_contents, &rows->contents,
 	    FYNQ_ARGS(number(rq, budget), number(rq, fynq_config.context_pictures)));
 	add_step(steps, rq, &add_reply, NULL,

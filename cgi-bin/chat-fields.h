@@ -188,6 +188,8 @@ static const struct fynq_field export_out[] = {
 	FYNQ_FIELD_END,
 };
 
+static const enum fynq_err new_errors[] = { FYNQ_E_BAD_REQUEST, FYNQ_E_NOT_FOUND, FYNQ_E_KEY_REUSED,
+	FYNQ_OK };
 static const enum fynq_err patch_errors[] = { FYNQ_E_CHAT_BUSY, FYNQ_E_PRECONDITION_FAILED,
 	FYNQ_OK };
 static const enum fynq_err export_errors[] = { FYNQ_E_CHAT_TOO_LARGE, FYNQ_OK };

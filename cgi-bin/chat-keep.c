@@ -94,26 +94,78 @@ get_chats(struct fynq_req *rq, const void *arg)
 	return fynq_page_reply(rq, &get_chats_page, FYNQ_ARGS(archived), &in->cursor, in->limit);
 }
 
-/* $1 id, $2 title. */
+/* $1 id. */
+static const struct fynq_stmt get_chat_row = { "get_chat_row", FYNQ_AS_USER, FYNQ_REPEATABLE,
+	"select " CHAT_JSON ", fynq.etag(c.updated_at) from chats c"
+	" where c.id = $1::uuid and c.user_id = auth.uid()" };
+
+/* Nothing where an Idempotency-Key was claimed before. $1 id, $2 title. */
 static const struct fynq_stmt add_chat = { "add_chat", FYNQ_AS_USER, FYNQ_ONCE,
-	"insert into chats as c (id, user_id, title) values ($1::uuid, auth.uid(), $2::text)"
+	"insert into chats as c (id, user_id, title) select $1::uuid, auth.uid(), $2::text"
+	" where current_setting('fynq.go', true) is distinct from 'f'"
 	" returning " CHAT_JSON ", fynq.etag(c.updated_at)" };
+
+static enum fynq_err
+reply_chat(struct fynq_req *rq, const struct fynq_uuid *id, const struct fynq_rows *rows)
+{
+	fynq_reply_header(
+	    rq, "Location", fynq_arena_printf(rq->arena, "/api/v1/chats/%s", id->text));
+	fynq_reply_etag(rq, fynq_rows_str(rows, 0, 1));
+	return fynq_reply_json(rq, 201, fynq_rows_str(rows, 0, 0));
+}
+
+/* The chat that an earlier request with the same key opened, as it is now. */
+static enum fynq_err
+replay_chat(struct fynq_req *rq, const struct fynq_uuid *id)
+{
+	struct fynq_rows rows;
+
+	FYNQ_TRY(fynq_db_run(rq, &get_chat_row, FYNQ_ARGS(fynq_uuid_str(id)), &rows));
+	if (rows.n == 0)
+		return fynq_fail(rq, FYNQ_E_NOT_FOUND, "The chat was deleted meanwhile.");
+	fynq_claim_replayed(rq);
+	return reply_chat(rq, id, &rows);
+}
+
+/*
+ * The key, where there is one, and the chat stand together, or neither does: who dies in between
+ * leaves nothing, and who dies before the answer leaves a chat that the key leads to.
+ */
+static enum fynq_err
+open_chat(struct fynq_req *rq, const struct fynq_uuid *id, struct fynq_str title,
+    struct fynq_earlier *earlier_r, struct fynq_rows *rows_r)
+{
+	struct fynq_str take[5] = { rq->caller.id, [3] = fynq_uuid_str(id) };
+	const struct fynq_str add[] = { fynq_uuid_str(id), title };
+	struct fynq_rows claimed = { 0 };
+	const struct fynq_step steps[] = {
+		{ &fynq_claim_take, take, 5, &claimed },
+		{ &add_chat, add, 2, rows_r },
+	};
+	struct fynq_claim claim;
+	size_t first;
+
+	FYNQ_TRY(fynq_claim_read(rq, &claim));
+	take[1] = claim.key;
+	take[2] = fynq_str_of(claim.fingerprint);
+	first = claim.key.n > 0 ? 0 : 1;
+	FYNQ_TRY(fynq_db_tx(rq, steps + first, 2 - first));
+	return fynq_claim_verdict(rq, &claimed, earlier_r);
+}
 
 enum fynq_err
 post_chat(struct fynq_req *rq, const void *arg)
 {
 	const struct new_in *in = arg;
 	struct fynq_uuid id = fynq_uuid_new();
+	struct fynq_earlier earlier;
+	struct fynq_rows rows;
 
-	fynq_reply_header(
-	    rq, "Location", fynq_arena_printf(rq->arena, "/api/v1/chats/%s", id.text));
-	return fynq_db_reply(rq, 201, &add_chat, FYNQ_ARGS(fynq_uuid_str(&id), in->title));
+	FYNQ_TRY(open_chat(rq, &id, in->title, &earlier, &rows));
+	if (earlier.chat.text[0] != '\0')
+		return replay_chat(rq, &earlier.chat);
+	return reply_chat(rq, &id, &rows);
 }
-
-/* $1 id. */
-static const struct fynq_stmt get_chat_row = { "get_chat_row", FYNQ_AS_USER, FYNQ_REPEATABLE,
-	"select " CHAT_JSON ", fynq.etag(c.updated_at) from chats c"
-	" where c.id = $1::uuid and c.user_id = auth.uid()" };
 
 enum fynq_err
 get_chat(struct fynq_req *rq, const void *arg)

@@ -27,7 +27,7 @@ static const struct fynq_route routes[] = {
 	    .paged = true, .handler = get_chats,
 	    .summary = "One's chats, the one used last first; or those that hold a text." },
 	{ FYNQ_POST, "/api/v1/chats", FYNQ_USER, .in = new_in, .status = 201, .out = chat_out,
-	    .handler = post_chat, .summary = "Open a chat." },
+	    .errors = new_errors, .handler = post_chat, .summary = "Open a chat." },
 	{ FYNQ_GET, "/api/v1/chats/{id}", FYNQ_USER, .in = chat_in, .status = 200, .out = chat_out,
 	    .handler = get_chat, .summary = "One chat." },
 	{ FYNQ_PATCH, "/api/v1/chats/{id}", FYNQ_USER, .in = patch_in, .status = 200,

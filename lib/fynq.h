@@ -9,6 +9,7 @@
 #include "base/err.h"
 #include "base/ids.h"
 #include "base/log.h"
+#include "data/claim.h"
 #include "data/db.h"
 #include "data/paging.h"
 #include "http/attachment.h"

@@ -1,6 +1,7 @@
 #include <string.h>
 
 #include "base/config.h"
+#include "data/claim.h"
 #include "data/db.h"
 #include "gemini/ask.h"
 #include "limits/user.h"
@@ -14,11 +15,6 @@
  * committed before it began, so that one can take a lock and the next look at what it guards. Each
  * says in fynq.go, a setting of the transaction, whether the others are to do anything.
  */
-
-/* $1 user, $2 key, $3 fingerprint, $4 chat, $5 reply. */
-static const struct fynq_stmt claim = { "claim", FYNQ_AS_SERVICE, FYNQ_ONCE,
-	"select mine, same, reply_id from fynq.claim($1::uuid, $2::text, $3::text, $4::uuid, "
-	"$5::uuid)" };
 
 /*
  * Keeps a second question out of the chat until this one is stored.
@@ -158,18 +154,18 @@ static const struct fynq_stmt get_contents = {
 };
 
 /*
- * An answer that the same question got before: same words, model, instruction and profile.
- * $1 chat, $2 what the settings say of the model, $3 content, $4 hours.
+ * An answer that the same question got before, where it is a chat's first and has no picture: same
+ * words, model, instruction and profile. $1 what the settings say of the model, $2 hours.
  */
 static const struct fynq_stmt get_cached = { "get_cached", FYNQ_AS_SERVICE, FYNQ_ONCE,
 	"with k as ("
-	"  select encode(sha256(convert_to(jsonb_build_array($2::text, p.grade_level, p.locale,"
-	"    p.preferences, $3::text)::text, 'UTF8')), 'hex') as hash"
-	"  from chats c join profiles p on p.id = c.user_id"
-	"  where c.id = $1::uuid and current_setting('fynq.go', true) = 't'"
+	"  select encode(sha256(convert_to(jsonb_build_array($1::text, p.grade_level, p.locale,"
+	"    p.preferences, m.content)::text, 'UTF8')), 'hex') as hash"
+	"  from messages m join profiles p on p.id = m.user_id"
+	"  where m.id = " QUESTION " and m.parent_id is null and m.file_id is null"
 	"), hit as ("
 	"  update fynq.answers a set hits = a.hits + 1 from k"
-	"  where a.hash = k.hash and a.created_at > now() - make_interval(hours => $4::int)"
+	"  where a.hash = k.hash and a.created_at > now() - make_interval(hours => $2::int)"
 	"  returning a.*"
 	") select k.hash, hit.parts::text, hit.model, hit.finish_reason, hit.total_tokens"
 	" from k left join hit on true" };
@@ -186,11 +182,6 @@ static const struct fynq_stmt add_reply = { "add_reply", FYNQ_AS_SERVICE, FYNQ_O
 static const struct fynq_stmt unclaim = { "unclaim", FYNQ_AS_SERVICE, FYNQ_ONCE,
 	"delete from fynq.requests where user_id = $1::uuid and key = $2::text"
 	" and reply_id = $3::uuid and not exists (select from messages where id = $3::uuid)" };
-
-/* $1 user, $2 key, $3 fingerprint. */
-static const struct fynq_stmt get_claim = { "get_claim", FYNQ_AS_SERVICE, FYNQ_REPEATABLE,
-	"select false, fingerprint = $3::text, reply_id from fynq.requests"
-	" where user_id = $1::uuid and key = $2::text" };
 
 #define USAGE_JSON                                                                     \
 	"case when m.total_tokens is not null then json_build_object('prompt_tokens'," \
@@ -212,12 +203,12 @@ static const struct fynq_stmt close_reply = { "close_reply", FYNQ_AS_SERVICE, FY
 	"   case when old.status = 'pending' then 't' else 'f' end, true))"
 	" select " FYNQ_MESSAGE_JSON ", " USAGE_JSON ", m.finish_reason from m" };
 
-/* $1 hash, $2 reply. */
+/* One that took no tokens, as far as is known, could save none. $1 hash, $2 reply. */
 static const struct fynq_stmt put_cached = { "put_cached", FYNQ_AS_SERVICE, FYNQ_REPEATABLE,
 	"insert into fynq.answers as a (hash, content, parts, model, finish_reason, total_tokens)"
-	" select $1::text, content, parts, model, finish_reason, coalesce(total_tokens, 0)"
+	" select $1::text, content, parts, model, finish_reason, total_tokens"
 	" from messages where id = $2::uuid and status = 'complete' and finish_reason = 'STOP'"
-	"   and parts is not null and not cached"
+	"   and parts is not null and total_tokens > 0 and not cached"
 	" on conflict (hash) do update set content = excluded.content, parts = excluded.parts,"
 	"   model = excluded.model, total_tokens = excluded.total_tokens, created_at = now()" };
 
@@ -230,7 +221,7 @@ static const struct fynq_stmt get_past = { "get_past", FYNQ_AS_USER, FYNQ_REPEAT
 	" from messages reply join messages m on m.id = reply.id"
 	" where reply.id = $1::uuid and reply.user_id = auth.uid() and reply.sender = 'tutor'" };
 
-enum { KEY_MAX = 255, RUNNING_SECONDS = 1 };
+enum { RUNNING_SECONDS = 1 };
 
 static struct fynq_str
 number(struct fynq_req *rq, int64_t n)
@@ -264,50 +255,14 @@ read_number(struct fynq_str column)
 	return fynq_str_int(column, &n) ? n : 0;
 }
 
-/* The request's Idempotency-Key, absent where there is none, and its fingerprint. */
-static enum fynq_err
-read_key(struct fynq_req *rq, struct fynq_str *key_r, char fingerprint_r[FYNQ_SHA256_SIZE])
-{
-	struct fynq_str key = fynq_req_param(rq, "HTTP_IDEMPOTENCY_KEY");
-
-	*key_r = (struct fynq_str){ 0 };
-	if (key.p == NULL)
-		return FYNQ_OK;
-	for (size_t i = 0; i < key.n; i++)
-		if (key.p[i] < 0x20 || key.p[i] > 0x7e)
-			key.n = 0;
-	if (key.n == 0 || key.n > KEY_MAX)
-		return fynq_fail(rq, FYNQ_E_BAD_REQUEST,
-		    "Idempotency-Key has 1 to %d printable ASCII characters.", KEY_MAX);
-	fynq_req_fingerprint(rq, fingerprint_r);
-	*key_r = key;
-	return FYNQ_OK;
-}
-
-/* What a key that was taken before leads to: the reply that was made with it. */
-static enum fynq_err
-read_earlier(struct fynq_req *rq, const struct fynq_rows *claimed, struct fynq_uuid *reply_r)
-{
-	if (is(fynq_rows_str(claimed, 0, 1), "f"))
-		return fynq_fail(rq, FYNQ_E_KEY_REUSED, NULL);
-	(void)fynq_uuid_parse(fynq_rows_str(claimed, 0, 2), reply_r);
-	return FYNQ_OK;
-}
-
 enum fynq_err
 fynq_turn_earlier(struct fynq_req *rq, struct fynq_uuid *reply_r)
 {
-	char fingerprint[FYNQ_SHA256_SIZE];
-	struct fynq_str key;
-	struct fynq_rows rows;
+	struct fynq_earlier earlier;
 
-	*reply_r = (struct fynq_uuid){ 0 };
-	FYNQ_TRY(read_key(rq, &key, fingerprint));
-	if (key.n == 0)
-		return FYNQ_OK;
-	FYNQ_TRY(fynq_db_run(
-	    rq, &get_claim, FYNQ_ARGS(rq->caller.id, key, fynq_str_of(fingerprint)), &rows));
-	return rows.n > 0 ? read_earlier(rq, &rows, reply_r) : FYNQ_OK;
+	FYNQ_TRY(fynq_claim_find(rq, &earlier));
+	*reply_r = earlier.reply;
+	return FYNQ_OK;
 }
 
 /* Why a question was not stored. */
@@ -375,11 +330,11 @@ plan(struct fynq_req *rq, struct steps *steps, const struct fynq_question *q,
 	struct fynq_str chat = fynq_uuid_str(&turn->chat), reply = fynq_uuid_str(&turn->reply);
 	struct fynq_str message = fynq_uuid_str(&q->message), file = fynq_uuid_str(&q->file);
 	struct fynq_str limits[FYNQ_LIMIT_ARGS];
-	bool cacheable = turn->opened && file.n == 0 && fynq_config.cache_hours > 0;
+	bool cacheable = q->kind == FYNQ_TURN_ASK && fynq_config.cache_hours > 0;
 
 	fynq_limit_args(rq, limits);
 	if (key.n > 0)
-		add_step(steps, rq, &claim, &rows->claim,
+		add_step(steps, rq, &fynq_claim_take, &rows->claim,
 		    FYNQ_ARGS(rq->caller.id, key, fynq_str_of(fingerprint), chat, reply));
 	add_step(steps, rq, &open_chat, &rows->chat,
 	    FYNQ_ARGS(chat, flag(turn->opened), number(rq, fynq_config.min_age)));
@@ -395,8 +350,7 @@ plan(struct fynq_req *rq, struct steps *steps, const struct fynq_question *q,
 		    FYNQ_ARGS(fynq_uuid_str(&turn->question), chat, q->content, message, file));
 	if (cacheable)
 		add_step(steps, rq, &get_cached, &rows->cached,
-		    FYNQ_ARGS(chat, fynq_context_settings(), q->content,
-			number(rq, fynq_config.cache_hours)));
+		    FYNQ_ARGS(fynq_context_settings(), number(rq, fynq_config.cache_hours)));
 	add_step(steps, rq, &get_contents, &rows->contents,
 	    FYNQ_ARGS(number(rq, budget), number(rq, fynq_config.context_pictures),
 		fynq_str_of(fynq_config.gemini_model), foreign_signature(rq)));
@@ -437,15 +391,15 @@ enum fynq_err
 fynq_turn_open(struct fynq_req *rq, const struct fynq_question *q, int64_t budget,
     struct fynq_turn *turn, struct fynq_opening *opening)
 {
-	char fingerprint[FYNQ_SHA256_SIZE] = "";
 	struct steps steps = { 0 };
 	struct opened_rows rows = { 0 };
-	struct fynq_str key;
+	struct fynq_earlier earlier;
+	struct fynq_claim claim;
 	enum fynq_err e;
 
 	*opening = (struct fynq_opening){ 0 };
 	*turn = (struct fynq_turn){ .chat = q->chat, .opened = q->chat.text[0] == '\0' };
-	FYNQ_TRY(read_key(rq, &key, fingerprint));
+	FYNQ_TRY(fynq_claim_read(rq, &claim));
 	FYNQ_TRY(fynq_runner_ensure(rq));
 	(void)fynq_uuid_parse(rq->caller.id, &turn->user);
 	if (turn->opened)
@@ -453,13 +407,15 @@ fynq_turn_open(struct fynq_req *rq, const struct fynq_question *q, int64_t budge
 	turn->question = fynq_uuid_new();
 	turn->reply = fynq_uuid_new();
 
-	plan(rq, &steps, q, turn, budget, key, fingerprint, &rows);
+	plan(rq, &steps, q, turn, budget, claim.key, claim.fingerprint, &rows);
 	e = fynq_db_tx(rq, steps.all, steps.n);
 	if (e == FYNQ_E_DB_UNAVAILABLE || e == FYNQ_E_DB_TIMEOUT)
 		fynq_runner_abandon(&turn->reply);
 	FYNQ_TRY(e);
-	if (rows.claim.n > 0 && is(fynq_rows_str(&rows.claim, 0, 0), "f"))
-		return read_earlier(rq, &rows.claim, &opening->earlier);
+	FYNQ_TRY(fynq_claim_verdict(rq, &rows.claim, &earlier));
+	opening->earlier = earlier.reply;
+	if (earlier.reply.text[0] != '\0')
+		return FYNQ_OK;
 	if (rows.question.n == 0)
 		return refuse(rq, &rows.chat, &rows.check, &rows.limit);
 	FYNQ_TRY(fynq_limit_verdict(rq, &rows.limit));

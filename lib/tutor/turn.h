@@ -49,15 +49,15 @@ struct fynq_opening {
  * are the newest turns that fit budget tokens, before them a summary where there is one.
  *
  * UNDER_AGE, NOT_FOUND, CHAT_BUSY while a reply is being written, RATE_LIMITED, INVALID where
- * the message is none that can be edited, and those of Idempotency-Key: KEY_REUSED with another
- * body, REQUEST_RUNNING. Then nothing is stored and the key is not used up.
+ * the message is none that can be edited, and those of fynq_claim_read() and
+ * fynq_claim_verdict(). Then nothing is stored and the key is not used up.
  */
 enum fynq_err fynq_turn_open(struct fynq_req *rq, const struct fynq_question *question,
     int64_t budget, struct fynq_turn *turn_r, struct fynq_opening *opening_r) FYNQ_MUST_CHECK;
 
 /*
  * The reply that an earlier request with rq's Idempotency-Key made; absent where there is none, or
- * no key. The same errors of Idempotency-Key.
+ * no key. The errors of fynq_claim_find().
  */
 enum fynq_err fynq_turn_earlier(struct fynq_req *rq, struct fynq_uuid *reply_r) FYNQ_MUST_CHECK;
 

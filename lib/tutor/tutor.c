@@ -1,6 +1,7 @@
 #include <string.h>
 
 #include "base/config.h"
+#include "data/claim.h"
 #include "gemini/ask.h"
 #include "http/response.h"
 #include "storage/file.h"
@@ -80,7 +81,7 @@ replay(struct fynq_req *rq, const struct fynq_uuid *reply, bool events)
 		rq->problem.retry_after = TAKE_UP_SECONDS;
 		return fynq_fail(rq, FYNQ_E_REQUEST_RUNNING, NULL);
 	}
-	fynq_reply_header(rq, "Idempotent-Replayed", FYNQ_STR("true"));
+	fynq_claim_replayed(rq);
 	if (past.error.n > 0 && (!events || past.content.n == 0))
 		return past_error(rq, &past);
 	if (events)

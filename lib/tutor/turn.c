@@ -60,10 +60,11 @@ static const struct fynq_stmt check_turn = { "check_turn", FYNQ_AS_USER, FYNQ_RE
 	") select fault, case when fault is not null then set_config('fynq.go', 'f', true) end "
 	"from v" };
 
-/* $1 chat, $2 content. */
+/* A picture without words leaves the chat without a title. $1 chat, $2 content. */
 static const struct fynq_stmt make_chat = { "make_chat", FYNQ_AS_USER, FYNQ_ONCE,
 	"insert into chats (id, user_id, title)"
-	" select $1::uuid, auth.uid(), left(regexp_replace(btrim($2::text), '\\s+', ' ', 'g'), 80)"
+	" select $1::uuid, auth.uid(),"
+	"   nullif(left(btrim(regexp_replace($2::text, '\\s+', ' ', 'g')), 80), '')"
 	" where current_setting('fynq.go', true) = 't'" };
 
 /* $1 question, $2 chat, $3 content, $4 the question it replaces or null, $5 file or null. */

@@ -8,7 +8,7 @@ import { after, before, describe, it } from "node:test";
 
 import { ask, asked, messages, newToken, opened, read } from "./lib/chats.mjs";
 import { filePart, form } from "./lib/form.mjs";
-import { api, cgi, db, gemini, register, sse, stack } from "./lib/fynq.mjs";
+import { api, cgi, db, gemini, register, sse, stack, waitUntil } from "./lib/fynq.mjs";
 import { isUpright, lookAt, metadataOf, Pictures, SECRET } from "./lib/pictures.mjs";
 import { assertProblem } from "./lib/problem.mjs";
 
@@ -148,7 +148,7 @@ describe("a question with a picture", { concurrency: 2 }, () => {
     const [student, other] = await Promise.all([register(), register()]);
     // On its side, unless its orientation is heeded.
     const large = await pictures.tag(
-      await pictures.marked("large.jpg", { width: 2400, height: 1200, args: ["-rotate", "270"] }),
+      await pictures.marked("large.jpg", { width: 1600, height: 800, args: ["-rotate", "270"] }),
       "-n", "-EXIF:Orientation=6", `-EXIF:Artist=${SECRET}`, `-XMP:Creator=${SECRET}`,
       "-GPSLatitude=47.3769", "-GPSLatitudeRef=N",
     );
@@ -419,5 +419,98 @@ describe("Idempotency-Key", { concurrency: 2 }, () => {
     assertProblem(bad, 422, "invalid", ["image"]);
     const { file } = await shown(token, small, { headers });
     await assertKept(student, [file]);
+  });
+});
+
+describe("deleting a chat", { concurrency: 2 }, () => {
+  const remove = async (token, chat) =>
+    assert.equal((await api("DELETE", `/chats/${chat}`, { token })).status, 204);
+
+  /** A question that takes a file, and is committed as soon as someone waits for that. */
+  function takeSlowly({ id }, chat, file) {
+    const mark = Math.trunc(Math.random() * 2 ** 31);
+    const ended = db.run(
+      `begin;
+       insert into messages (id, chat_id, user_id, sender, type, file_id)
+       values (gen_random_uuid(), $1, $2, 'student', 'image', $3);
+       select pg_advisory_xact_lock($4) \\g /dev/null
+       do $$
+       begin
+         for i in 1..1000 loop
+           exit when exists (select from pg_locks where not granted
+             and pg_backend_pid() = any (pg_blocking_pids(pid)));
+           perform pg_sleep(0.01);
+         end loop;
+       end $$;
+       commit`,
+      [chat, id, file, mark],
+    );
+    const begun = waitUntil(async () =>
+      (await db.query("select from pg_locks where locktype = 'advisory' and objid = $1::oid", [mark]))
+        .length > 0);
+    return { begun, ended };
+  }
+
+  it("removes its pictures, of all its branches, but not those that another chat shows", async () => {
+    const [student, other] = await Promise.all([register(), register()]);
+    const { token } = student;
+    const one = await shown(token, small, { content: "One" });
+    const two = await shown(token, small, { chat_id: one.chat_id });
+    const path = `/chats/${one.chat_id}/messages/${one.message.id}/edit`;
+    const edit = await api("POST", path, { token, body: { content: "One more" } });
+    assert.equal(edit.status, 201, edit.text);
+    const third = await shown(token, small);
+    const body = { file_id: two.file };
+    const shares = await api("POST", "/chat/image", { token, body });
+    assert.equal(shares.status, 201, shares.text);
+    await asked(token, { content: "No picture", chat_id: one.chat_id });
+    await assertKept(student, [one.file, two.file, third.file]);
+
+    const refused = await api("DELETE", `/chats/${one.chat_id}`, { token: other.token });
+    assertProblem(refused, 404, "not_found");
+    await assertKept(student, [one.file, two.file, third.file]);
+
+    await remove(token, one.chat_id);
+    await assertKept(student, [two.file, third.file]);
+    const gone = await api("GET", `/files/${one.file}/content`, { token });
+    assertProblem(gone, 404, "not_found");
+    assert.equal((await fetched(shares.json.message.image_url, token)).status, 200);
+    const [, still] = await messages(token, shares.json.chat_id);
+    assert.equal(fileOf(still), two.file);
+
+    await remove(token, shares.json.chat_id);
+    await assertKept(student, [third.file]);
+    assertProblem(await api("DELETE", `/chats/${one.chat_id}`, { token }), 404, "not_found");
+  });
+
+  it("leaves a picture that another chat is taking at that moment", async () => {
+    const student = await register();
+    const { token } = student;
+    const { chat_id: chat, file } = await shown(token, small);
+    const other = (await opened(token)).id;
+    const taken = takeSlowly(student, other, file);
+    await taken.begun;
+    await remove(token, chat);
+    await taken.ended;
+    const [message] = await db.query("select file_id from messages where chat_id = $1", [other]);
+    assert.equal(message.file_id, file);
+    await assertKept(student, [file]);
+    await remove(token, other);
+    await assertKept(student, []);
+  });
+
+  it("while its reply is being written", async () => {
+    const student = await register();
+    const { token } = student;
+    const script = newToken();
+    await gemini.script(script, [{ text: ["Let us "] }, { hold: true }, { end: "finish" }]);
+    const { body, headers } = form({ content: script, stream: "true", image: filePart(small) });
+    const stream = await sse("/chat/image", body, { token, headers });
+    const [{ id: chat }] = (await read(token, "/chats")).items;
+    await remove(token, chat);
+    await assertKept(student, []);
+    await gemini.release(script);
+    assert.ok((await stream.all()).events.length > 0);
+    assertProblem(await ask(token, { content: "Still?", chat_id: chat }), 404, "not_found");
   });
 });

@@ -19,7 +19,7 @@ post_image(struct fynq_req *rq, const void *arg)
 	const struct image_in *in = arg;
 	struct fynq_question question = {
 		.chat = in->chat_id,
-		.content = in->content,
+		.content = in->content.n > 0 ? in->content : FYNQ_STR(""),
 		.file = in->file_id,
 	};
 

@@ -175,7 +175,7 @@ get_chat(struct fynq_req *rq, const void *arg)
 	return fynq_db_reply(rq, 200, &get_chat_row, FYNQ_ARGS(fynq_uuid_str(&in->id)));
 }
 
-/* Keeps questions, and other changes, out of the chat until change_chat is done. $1 id. */
+/* Keeps questions, and other changes, out of the chat until the transaction ends. $1 id. */
 static const struct fynq_stmt hold_chat = { "hold_chat", FYNQ_AS_USER, FYNQ_ONCE,
 	"select id from chats where id = $1::uuid and user_id = auth.uid() for update" };
 
@@ -248,16 +248,64 @@ patch_chat(struct fynq_req *rq, const void *arg)
 	return fynq_reply_json(rq, 200, fynq_rows_str(&rows, 0, 0));
 }
 
+/*
+ * A question in another chat may be taking a picture of this one just now: it locks the picture's
+ * row until its message stands, so whoever holds these locks sees that message in the next
+ * statement. $1 id, $2 user.
+ */
+static const struct fynq_stmt hold_pictures = { "hold_pictures", FYNQ_AS_SERVICE, FYNQ_ONCE,
+	"select f.id from files f where f.user_id = $2::uuid and f.id in ("
+	"   select m.file_id from messages m where m.chat_id = $1::uuid and m.user_id = $2::uuid)"
+	" order by f.id for update" };
+
+/* The pictures that were sent for this chat and that no other shows. $1 id, $2 user. */
+static const struct fynq_stmt drop_pictures = { "drop_pictures", FYNQ_AS_SERVICE, FYNQ_ONCE,
+	"delete from files f where f.user_id = $2::uuid and f.purpose = 'chat' and f.id in ("
+	"   select m.file_id from messages m where m.chat_id = $1::uuid and m.user_id = $2::uuid)"
+	" and not exists (select from messages m where m.file_id = f.id and m.chat_id <> $1::uuid)"
+	" returning f.id" };
+
 /* $1 id. */
 static const struct fynq_stmt drop_chat = { "drop_chat", FYNQ_AS_USER, FYNQ_ONCE,
 	"delete from chats where id = $1::uuid and user_id = auth.uid() returning id" };
 
+/* The objects of files whose rows are gone. */
+static void
+remove_objects(struct fynq_req *rq, const struct fynq_rows *files)
+{
+	struct fynq_uuid user, *ids;
+	size_t n = (size_t)files->n;
+
+	if (n == 0 || !fynq_uuid_parse(rq->caller.id, &user))
+		return;
+	ids = fynq_arena_alloc(rq->arena, n * sizeof(*ids));
+	for (size_t i = 0; i < n; i++)
+		(void)fynq_uuid_parse(fynq_rows_str(files, (int)i, 0), &ids[i]);
+	fynq_file_remove(rq, &user, ids, n);
+}
+
+/*
+ * Messages, pictures' rows and chat go in one transaction, the pictures' objects after its COMMIT.
+ * A process that dies before the COMMIT, or is told that there was none, has deleted nothing. One
+ * that dies after it, or never hears of it, leaves the objects that it has not come to: no row
+ * names them, nobody can read them, and they cost room (storage/file.h).
+ */
 enum fynq_err
 delete_chat(struct fynq_req *rq, const void *arg)
 {
 	const struct chat_in *in = arg;
-	struct fynq_rows rows;
+	const struct fynq_str args[] = { fynq_uuid_str(&in->id), rq->caller.id };
+	struct fynq_rows pictures, chats;
+	const struct fynq_step steps[] = {
+		{ &hold_chat, args, 1, NULL },
+		{ &hold_pictures, args, 2, NULL },
+		{ &drop_pictures, args, 2, &pictures },
+		{ &drop_chat, args, 1, &chats },
+	};
 
-	FYNQ_TRY(fynq_db_run(rq, &drop_chat, FYNQ_ARGS(fynq_uuid_str(&in->id)), &rows));
-	return rows.n > 0 ? fynq_reply_empty(rq, 204) : fynq_fail(rq, FYNQ_E_NOT_FOUND, NULL);
+	FYNQ_TRY(fynq_db_tx(rq, steps, sizeof(steps) / sizeof(steps[0])));
+	if (chats.n == 0)
+		return fynq_fail(rq, FYNQ_E_NOT_FOUND, NULL);
+	remove_objects(rq, &pictures);
+	return fynq_reply_empty(rq, 204);
 }

@@ -44,6 +44,13 @@ open_nameless(const char *folder)
 	return fd;
 }
 
+/* What another process makes at the same time is as good. */
+static bool
+make_folder(const char *path)
+{
+	return mkdir(path, 0700) == 0 || errno == EEXIST;
+}
+
 static void
 close_upload(void *arg)
 {
@@ -58,7 +65,8 @@ fynq_upload_open(struct fynq_req *rq, struct fynq_upload *u_r)
 	*u_r = (struct fynq_upload){ .fd = -1 };
 	snprintf(folder, sizeof(folder), "%s/tmp", fynq_config.files_dir);
 	u_r->fd = open_nameless(folder);
-	if (u_r->fd < 0 && errno == ENOENT && (mkdir(folder, 0700) == 0 || errno == EEXIST))
+	if (u_r->fd < 0 && errno == ENOENT && make_folder(fynq_config.files_dir) &&
+	    make_folder(folder))
 		u_r->fd = open_nameless(folder);
 	if (u_r->fd < 0)
 		return fail(rq, "make a file");

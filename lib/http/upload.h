@@ -1,7 +1,7 @@
 /*
  * A file on its way in: kept in a file without a name while its size and its SHA-256 are taken.
  *
- * The file lies in the folder tmp of FYNQ_FILES_DIR, which is made where it is missing, and has no
+ * The file lies in the folder tmp of FYNQ_FILES_DIR, both made where they are missing, and has no
  * name there: where the process dies, at whatever step, the kernel gives its room back. Only where
  * the file system knows no O_TMPFILE has it a name, upload-XXXXXX, between two system calls; a
  * process killed between them leaves an empty file.

@@ -57,7 +57,7 @@ static const struct fynq_stmt check_turn = { "check_turn", FYNQ_AS_USER, FYNQ_RE
 	") select fault, case when fault is not null then set_config('fynq.go', 'f', true) end "
 	"from v" };
 
-/* $1 chat, $2 content. */
+/* A picture without words leaves the chat without a title. $1 chat, $2 content. */
 static const struct fynq_stmt make_chat = { "make_chat", FYNQ_AS_USER, FYNQ_ONCE,
 	"insert into chats (id, user_id, title)"
 	" select $1::uuid, auth.uid(), " FYNQ_CONTEXT_TITLE(

@@ -25,7 +25,7 @@ export class Cgi {
     target,
     { token, body, headers = {}, environment = {}, started = () => {} } = {},
   ) => {
-    const input = body === undefined ? "" : typeof body === "string" ? body : JSON.stringify(body);
+    const input = encode(body);
     const child = spawn(path.join(this.#bin, `${name}.fcgi`), [], {
       env: {
         ...this.#environment,
@@ -47,6 +47,9 @@ export class Cgi {
   };
 }
 
+const encode = (body = "") =>
+  typeof body === "string" || Buffer.isBuffer(body) ? body : JSON.stringify(body);
+
 function variables(method, target, input, { token, headers }) {
   const [script, query = ""] = target.split("?");
   const all = { ...(token ? { authorization: `Bearer ${token}` } : {}), ...headers };
@@ -65,7 +68,7 @@ function variables(method, target, input, { token, headers }) {
     SCRIPT_NAME: script,
     QUERY_STRING: query,
     CONTENT_LENGTH: String(Buffer.byteLength(input)),
-    ...(input === "" ? {} : { CONTENT_TYPE: "application/json" }),
+    ...(input.length === 0 ? {} : { CONTENT_TYPE: all["content-type"] ?? "application/json" }),
     ...Object.fromEntries(named),
   };
 }

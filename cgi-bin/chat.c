@@ -34,7 +34,9 @@ static const struct fynq_route routes[] = {
 	    .out = chat_out, .errors = patch_errors, .handler = patch_chat,
 	    .summary = "Rename a chat, put it away, or choose another branch of it." },
 	{ FYNQ_DELETE, "/api/v1/chats/{id}", FYNQ_USER, .in = chat_in, .status = 204,
-	    .handler = delete_chat, .summary = "Delete a chat and all that was said in it." },
+	    .handler = delete_chat,
+	    .summary =
+		"Delete a chat, all that was said in it, and the pictures that no other shows." },
 	{ FYNQ_GET, "/api/v1/chats/{id}/messages", FYNQ_USER, .in = turns_in, .status = 200,
 	    .out = message_out, .paged = true, .handler = get_turns,
 	    .summary = "A chat's messages, newest first; all of them, or those of one branch." },

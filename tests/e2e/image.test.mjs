@@ -87,7 +87,7 @@ async function inlineOf(message, token) {
 }
 
 describe("a question with a picture", { concurrency: 2 }, () => {
-  it("as a form or by its file's id, whole or streamed, with words or without, in any chat", async () => {
+  it("as a form or by file_id, whole or streamed, with or without words, in any chat", async () => {
     const student = await register();
     const { token } = student;
     const first = await shown(token, small, { content: "What is this?" });
@@ -198,7 +198,7 @@ describe("what the model is shown", { concurrency: 2 }, () => {
     }
   });
 
-  it("the newest three of a chat again, older ones as words, and as many as the settings say", async () => {
+  it("the newest three of a chat again, or as the settings say, older ones as words", async () => {
     const { token } = await register();
     const turns = [];
     for (let i = 0; i < 4; i += 1) {
@@ -267,7 +267,8 @@ describe("what is refused leaves no file, neither row nor object", { concurrency
     const [student, other] = await Promise.all([register(), register()]);
     const { file } = await shown(other.token, small);
     const image = filePart(small);
-    const bare = (contentType) => ({ body: form({ image }).body, headers: contentType });
+    const whole = form({ image });
+    const as = (type) => ({ ...whole, headers: { "content-type": type } });
     await assertRefused(student, [
       ["nothing", { body: {} }, 422, "invalid", ["image"]],
       ["words alone", form({ content: "Why?" }), 422, "invalid", ["image"]],
@@ -283,14 +284,13 @@ describe("what is refused leaves no file, neither row nor object", { concurrency
       ["words as a file", form({ image, content: filePart(small) }), 422, "invalid", ["content"]],
       ["a bad chat", form({ image, chat_id: "mine" }), 422, "invalid", ["chat_id"]],
       ["too many words", form({ image, content: "a".repeat(32001) }), 422, "invalid", ["content"]],
-      ["a bare picture", bare({ "content-type": "image/png" }), 415, "unsupported_media_type"],
-      ["a form of the other kind", bare({ "content-type": "application/x-www-form-urlencoded" }),
-        415, "unsupported_media_type"],
-      ["no boundary", bare({ "content-type": "multipart/form-data" }), 400, "bad_request"],
-      ["another boundary", bare({ "content-type": "multipart/form-data; boundary=x" }), 400,
+      ["a bare picture", as("image/png"), 415, "unsupported_media_type"],
+      ["a form of the other kind", as("application/x-www-form-urlencoded"), 415,
+        "unsupported_media_type"],
+      ["no boundary", as("multipart/form-data"), 400, "bad_request"],
+      ["another boundary", as("multipart/form-data; boundary=x"), 400, "bad_request"],
+      ["a form that ends early", { ...whole, body: whole.body.subarray(0, 150) }, 400,
         "bad_request"],
-      ["a form that ends early", { ...form({ image }), body: form({ image }).body.subarray(0, 150) },
-        400, "bad_request"],
     ]);
   });
 
@@ -426,7 +426,7 @@ describe("deleting a chat", { concurrency: 2 }, () => {
   const remove = async (token, chat) =>
     assert.equal((await api("DELETE", `/chats/${chat}`, { token })).status, 204);
 
-  /** A question that takes a file, and is committed as soon as someone waits for that. */
+  /** A question that takes a file: it has begun, and is committed once someone waits for that. */
   function takeSlowly({ id }, chat, file) {
     const mark = Math.trunc(Math.random() * 2 ** 31);
     const ended = db.run(
@@ -445,13 +445,12 @@ describe("deleting a chat", { concurrency: 2 }, () => {
        commit`,
       [chat, id, file, mark],
     );
-    const begun = waitUntil(async () =>
-      (await db.query("select from pg_locks where locktype = 'advisory' and objid = $1::oid", [mark]))
-        .length > 0);
+    const held = "select from pg_locks where locktype = 'advisory' and objid = $1::oid";
+    const begun = waitUntil(async () => (await db.query(held, [mark])).length > 0);
     return { begun, ended };
   }
 
-  it("removes its pictures, of all its branches, but not those that another chat shows", async () => {
+  it("removes the pictures of all its branches, but those that another chat shows", async () => {
     const [student, other] = await Promise.all([register(), register()]);
     const { token } = student;
     const one = await shown(token, small, { content: "One" });
@@ -499,7 +498,7 @@ describe("deleting a chat", { concurrency: 2 }, () => {
     await assertKept(student, []);
   });
 
-  it("while its reply is being written", async () => {
+  it("works while a picture's reply is being written", async () => {
     const student = await register();
     const { token } = student;
     const script = newToken();

@@ -231,8 +231,8 @@ get_leave(struct fynq_gemini_ask *ask)
 {
 	int64_t now = fynq_clock_mono_us();
 	int model = ask->leave.model, after = 0;
-	enum fynq_err e = admit_from(
-	    ask->first_model, ask->tokens, (ask->patience_us - now) / 1000, &ask->leave, &after);
+	int64_t wait_ms = ask->spare ? 0 : (ask->patience_us - now) / 1000;
+	enum fynq_err e = admit_from(ask->first_model, ask->tokens, wait_ms, &ask->leave, &after);
 
 	/* All whom the service told when to come back do so: one is the probe, the rest wait. */
 	if (e == FYNQ_E_GEMINI_OVERLOADED && ask->call.error == FYNQ_E_GEMINI_QUOTA &&

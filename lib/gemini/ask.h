@@ -44,6 +44,7 @@ struct fynq_gemini_ask {
 	    call; /* first; reply, error, retry_after: as the last try left them */
 	struct fynq_gemini_leave leave;
 	int64_t tokens;	    /* what the request is thought to take; corrects the leave's */
+	bool spare;	    /* sent again only where there is room at once: others come first */
 	const char *what;   /* for the log, static: "answer", "title", "summary" */
 	struct fynq_str id; /* the request's, for the log; lives as long as the ask */
 	void (*text)(struct fynq_gemini_ask *ask, struct fynq_str text);

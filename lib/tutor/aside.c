@@ -182,6 +182,7 @@ begin(void *arg)
 	if (asides != NULL)
 		asides->prev = a;
 	asides = a;
+	a->ask.spare = true;
 	a->ask.what = kinds[a->kind].name;
 	a->ask.text = ask_text;
 	a->ask.ended = ask_ended;

@@ -85,21 +85,21 @@ from (values
 ) as v (call);
 
 -- What the checks refuse, from the service too.
+create function pg_temp.summary(message int, chat int, who text, content text) returns text
+language sql as $$
+  select format('insert into summaries (message_id, chat_id, user_id, content)'
+    ' values (%L, %L, %L, %L)', pg_temp.id(message), pg_temp.id(chat), pg_temp.uid(who), content)
+$$;
 select is(pg_temp.attempt('service', v.statement), v.expected, v.what)
 from (values
-  (format('insert into summaries (message_id, chat_id, user_id, content) values (%L, %L, %L, ''s'')',
-    pg_temp.id(112), pg_temp.id(110), pg_temp.uid('student')), '1', 'a summary'),
-  (format('insert into summaries (message_id, chat_id, user_id, content) values (%L, %L, %L, '''')',
-    pg_temp.id(112), pg_temp.id(110), pg_temp.uid('student')), '23514 summaries_content_check',
+  (pg_temp.summary(112, 110, 'student', 's'), '1', 'a summary'),
+  (pg_temp.summary(112, 110, 'student', ''), '23514 summaries_content_check',
     'a summary without words'),
-  (format('insert into summaries (message_id, chat_id, user_id, content) values (%L, %L, %L, ''s'')',
-    pg_temp.id(112), pg_temp.id(100), pg_temp.uid('student')),
-    '23503 summaries_message_id_chat_id_fkey', 'a summary of another chat''s message'),
-  (format('insert into summaries (message_id, chat_id, user_id, content) values (%L, %L, %L, ''s'')',
-    pg_temp.id(112), pg_temp.id(110), pg_temp.uid('other')),
-    '23503 summaries_chat_id_user_id_fkey', 'a summary in another user''s name'),
-  (format('insert into summaries (message_id, chat_id, user_id, content) values (%L, %L, %L, ''s'')',
-    pg_temp.id(102), pg_temp.id(100), pg_temp.uid('student')), '23505 summaries_pkey',
+  (pg_temp.summary(112, 100, 'student', 's'), '23503 summaries_message_id_chat_id_fkey',
+    'a summary of another chat''s message'),
+  (pg_temp.summary(112, 110, 'other', 's'), '23503 summaries_chat_id_user_id_fkey',
+    'a summary in another user''s name'),
+  (pg_temp.summary(102, 100, 'student', 's'), '23505 summaries_pkey',
     'a second summary up to one message'),
   (format('insert into fynq.requests values (%L, '''', repeat(''0'', 64))',
     pg_temp.uid('student')), '23514 requests_key_check', 'an empty key'),

@@ -164,33 +164,57 @@ add_base64(struct fynq_buf *b, struct fynq_str bytes)
 	free(text);
 }
 
+/* The bytes of a picture, as inlineData; or a word for it where they are lost. */
+static enum fynq_err
+add_picture(struct fynq_req *rq, const struct fynq_turn *turn, const struct fynq_uuid *file,
+    struct fynq_str rest_of_part, struct fynq_buf *b)
+{
+	struct fynq_mark arena = fynq_arena_mark(rq->arena);
+	struct fynq_str bytes;
+	enum fynq_err e = fynq_file_read(rq, &turn->user, file, PICTURE_MAX, &bytes);
+
+	if (e == FYNQ_E_NOT_FOUND) {
+		fynq_log(FYNQ_LOG_ERROR, "storage", "the picture %s is lost", file->text);
+		rq->problem = (struct fynq_problem){ 0 };
+		fynq_buf_add(b, FYNQ_STR("{\"text\":\"(a picture)\"}"));
+		return FYNQ_OK;
+	}
+	FYNQ_TRY(e);
+	fynq_buf_add(b, FYNQ_STR("{\"inlineData\":{\"data\":\""));
+	add_base64(b, bytes);
+	fynq_buf_add(b, rest_of_part);
+	fynq_arena_release(rq->arena, arena);
+	return FYNQ_OK;
+}
+
 /*
- * The contents with each "@file:UUID" of an inlineData replaced by the picture's bytes. The text of
- * a turn cannot be taken for one: a quote inside a JSON string has a backslash before it.
+ * The contents with the bytes of pictures where SQL has put "@file:UUID". The text of a turn cannot
+ * be taken for such a part: a quote inside a JSON string has a backslash before it.
  */
 static enum fynq_err
 add_contents(struct fynq_req *rq, const struct fynq_turn *turn, const struct fynq_opening *o,
     struct fynq_buf *b)
 {
-	static const struct fynq_str mark = FYNQ_STR_INIT("{\"data\": \"@file:");
-	struct fynq_str rest = o->contents, bytes;
-	struct fynq_mark arena;
+	static const struct fynq_str mark = FYNQ_STR_INIT("{\"inlineData\": {\"data\": \"@file:");
+	struct fynq_str rest = o->contents;
 	struct fynq_uuid file;
-	const char *at;
-	size_t before;
+	const char *at, *end;
 
 	while (o->files.n > 0 && (at = memmem(rest.p, rest.n, mark.p, mark.n)) != NULL) {
-		before = (size_t)(at - rest.p) + mark.n;
-		if (rest.n < before + UUID_CHARS ||
-		    !fynq_uuid_parse((struct fynq_str){ rest.p + before, UUID_CHARS }, &file))
+		fynq_buf_add(b, (struct fynq_str){ rest.p, (size_t)(at - rest.p) });
+		at += mark.n;
+		rest.n -= (size_t)(at - rest.p);
+		rest.p = at;
+		end = memmem(rest.p, rest.n, "}}", 2);
+		if (end == NULL || end - at < UUID_CHARS ||
+		    !fynq_uuid_parse((struct fynq_str){ at, UUID_CHARS }, &file))
 			return fynq_fail(rq, FYNQ_E_INTERNAL, NULL);
-		fynq_buf_add(b, (struct fynq_str){ rest.p, before - strlen("@file:") });
-		arena = fynq_arena_mark(rq->arena);
-		FYNQ_TRY(fynq_file_read(rq, &turn->user, &file, PICTURE_MAX, &bytes));
-		add_base64(b, bytes);
-		fynq_arena_release(rq->arena, arena);
-		rest.p += before + UUID_CHARS;
-		rest.n -= before + UUID_CHARS;
+		end += 2;
+		at += UUID_CHARS;
+		FYNQ_TRY(
+		    add_picture(rq, turn, &file, (struct fynq_str){ at, (size_t)(end - at) }, b));
+		rest.n -= (size_t)(end - rest.p);
+		rest.p = end;
 	}
 	fynq_buf_add(b, rest);
 	return FYNQ_OK;

@@ -31,7 +31,8 @@ upstreams() {
 	done
 }
 
-# Rows of an endpoint that share a path share a location: it takes the largest body of them.
+# Rows of an endpoint that share a path share a location: it takes the largest body of them. A stream
+# ends its connection, also where another process has taken that over: it is not one to keep.
 locations() {
 	for responder in "$bin"/*.fcgi; do
 		routes=$("$responder" --routes)
@@ -59,7 +60,8 @@ locations() {
 					if (paths[i] in stream)
 						printf "    include %s/stream.conf;\n", here
 					printf "    client_max_body_size %d;\n", body[paths[i]]
-					printf "    fastcgi_pass fynq_%s$fynq_once;\n}\n", name
+					printf "    fastcgi_pass fynq_%s%s;\n}\n", name,
+						paths[i] in stream ? "_once" : "$fynq_once"
 				}
 			}'
 	done

@@ -120,6 +120,12 @@ fynq_str_chars(struct fynq_str s)
 }
 
 bool
+fynq_str_boundary(struct fynq_str s, size_t at)
+{
+	return at == s.n || (at < s.n && (s.p[at] & 0xc0) != 0x80);
+}
+
+bool
 fynq_str_int(struct fynq_str s, int64_t *value_r)
 {
 	bool negative = s.n > 0 && s.p[0] == '-';

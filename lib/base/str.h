@@ -58,6 +58,9 @@ bool fynq_str_utf8(struct fynq_str s);
 /* How many code points s holds; s must be well-formed UTF-8. */
 size_t fynq_str_chars(struct fynq_str s);
 
+/* At that byte s ends, or begins a character; s must be well-formed UTF-8. */
+bool fynq_str_boundary(struct fynq_str s, size_t at);
+
 /* A decimal integer with an optional minus sign and nothing else; false when it is not one. */
 bool fynq_str_int(struct fynq_str s, int64_t *value_r);
 

@@ -6,7 +6,7 @@
 static void
 put(char *field, size_t size, struct fynq_str s)
 {
-	if (s.n < size)
+	if (s.n > 0 && s.n < size)
 		memcpy(field, s.p, s.n);
 }
 
@@ -61,6 +61,8 @@ fynq_parcel_unpack(const struct fynq_parcel *parcel, int fd)
 	rq->id = take(rq->arena, parcel->id, sizeof(parcel->id));
 	rq->caller.id = take(rq->arena, parcel->user, sizeof(parcel->user));
 	rq->traceparent = take(rq->arena, parcel->traceparent, sizeof(parcel->traceparent));
+	if (rq->traceparent.n < sizeof(parcel->traceparent) - 1) /* It has but one length. */
+		rq->traceparent = (struct fynq_str){ 0 };
 	rq->origin = take(rq->arena, parcel->origin, sizeof(parcel->origin));
 	rq->path = take(rq->arena, parcel->path, sizeof(parcel->path));
 	return rq;

@@ -234,12 +234,15 @@ ask_ended(struct fynq_gemini_ask *ask)
 	close_reply(a, e == FYNQ_OK ? FYNQ_TURN_COMPLETE : FYNQ_TURN_FAILED, e);
 }
 
-/* Nobody reads it any more: stop paying for its words, keep those that came. */
+/*
+ * Nobody reads it any more: stop paying for its words, keep those that came. A client that comes
+ * back while that is stored is told what the database will say: it is done, and was stopped.
+ */
 static void
 stop(struct fynq_answer *a)
 {
 	fynq_gemini_abandon(&a->ask, "client_gone");
-	close_reply(a, FYNQ_TURN_STOPPED, FYNQ_E_GEMINI_CUT);
+	close_reply(a, FYNQ_TURN_STOPPED, FYNQ_OK);
 }
 
 static void
@@ -293,13 +296,19 @@ fynq_answer_start(struct fynq_req *rq)
 }
 
 struct fynq_answer *
-fynq_answer_find(const struct fynq_uuid *reply, size_t from)
+fynq_answer_find(const struct fynq_uuid *reply)
 {
 	struct fynq_answer *a = answers;
 
 	while (a != NULL && strcmp(a->turn.reply.text, reply->text) != 0)
 		a = a->next;
-	return a != NULL && !a->told && from <= offset(a) ? a : NULL;
+	return a != NULL && !a->told ? a : NULL;
+}
+
+bool
+fynq_answer_has(const struct fynq_answer *a, size_t from)
+{
+	return fynq_str_boundary(fynq_buf_str(&a->ask.call.reply.text), from);
 }
 
 void

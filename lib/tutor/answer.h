@@ -28,8 +28,11 @@ struct fynq_answer *fynq_answer_new(struct fynq_req *rq, const struct fynq_answe
 /* Begin, as fynq_req_detach() has it: rq->task is the answer; rq becomes its client. */
 void fynq_answer_start(struct fynq_req *rq);
 
-/* The answer of that reply, where it is being given and has that much text; else NULL. */
-struct fynq_answer *fynq_answer_find(const struct fynq_uuid *reply, size_t offset);
+/* The answer of that reply, where it is being given; else NULL. */
+struct fynq_answer *fynq_answer_find(const struct fynq_uuid *reply);
+
+/* A client can have come to that byte of the text that there is: it ends or begins a character. */
+bool fynq_answer_has(const struct fynq_answer *a, size_t offset);
 
 /*
  * Go on telling the answer to rq, which is taken over, from that byte of its text on; resumes says

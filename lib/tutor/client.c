@@ -57,7 +57,10 @@ fynq_events_done(struct fynq_buf *b, const struct fynq_told *told, size_t offset
 	fynq_buf_add(&data, FYNQ_STR(",\"usage\":"));
 	fynq_buf_add(&data, told->usage.n > 0 ? told->usage : none);
 	fynq_buf_add(&data, FYNQ_STR(",\"finish_reason\":"));
-	fynq_buf_add_json(&data, told->finish);
+	if (told->finish.n > 0)
+		fynq_buf_add_json(&data, told->finish);
+	else
+		fynq_buf_add(&data, FYNQ_STR("null"));
 	fynq_buf_add_char(&data, '}');
 	fynq_event_add(b, offset + 1, "done", fynq_buf_str(&data));
 	fynq_buf_release(&data);
@@ -183,7 +186,10 @@ fynq_client_begin(struct fynq_client *c)
 	fynq_stream_keep_alive(&c->stream);
 	fynq_reply_events(c->rq);
 	send_head(c, false);
-	if (!c->resumes)
+	/* Nginx keeps a head back until bytes of the body come: that may take long here. */
+	if (c->resumes)
+		fynq_buf_add(&events, FYNQ_STR(": resumed\n\n"));
+	else
 		fynq_events_start(&events, c->turn);
 	send_events(c, &events);
 }
@@ -250,8 +256,14 @@ fynq_client_problem(struct fynq_client *c, enum fynq_err e, int retry_after, siz
 void
 fynq_client_leave(struct fynq_client *c)
 {
-	if (!c->left)
-		finish(c);
+	if (c->left)
+		return;
+	if (!c->head_sent) {
+		(void)fynq_fail(c->rq, FYNQ_E_CHAT_BUSY, "Another client has taken the reply up.");
+		fynq_reply_problem(c->rq);
+		send_whole(c);
+	}
+	finish(c);
 }
 
 static void

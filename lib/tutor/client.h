@@ -54,7 +54,7 @@ void fynq_client_problem(struct fynq_client *c, enum fynq_err e, int retry_after
 /* Record that the reply failed with e, in words for a student where the title is not enough. */
 enum fynq_err fynq_answer_fail(struct fynq_req *rq, enum fynq_err e);
 
-/* Another client has taken its place. */
+/* Another client has taken its place: its events end, or, where none came, it is told of that. */
 void fynq_client_leave(struct fynq_client *c);
 
 /*

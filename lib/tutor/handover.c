@@ -1,11 +1,14 @@
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/time.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/config.h"
@@ -18,6 +21,12 @@
 
 /* How long the other process may take to accept, and how many clients come in one turn. */
 enum { PATIENCE_MS = 1000, BATCH = 64 };
+
+/* What comes back from it; nothing where it has no such answer. */
+enum { TAKEN = 'y', NO_PLACE = 'n' };
+
+/* A socket is made and bound in two steps: one younger than this may not be bound yet. */
+enum { UNBOUND_SECONDS = 10 };
 
 /* What goes over the socket, with the client's connection and a pipe for the answer. */
 struct letter {
@@ -40,7 +49,10 @@ static struct {
 	struct sockaddr_un address;
 } handover = { .watch = { .fd = -1, .ready = on_letter } };
 
-/* A path has 107 bytes: of the id, which is random at its end, the last 16 digits will do. */
+/*
+ * r-0123456789abcdef: a path has 107 bytes, and of the id, which is random at its end, the last 16
+ * digits will do, with the dash before them.
+ */
 static bool
 address_of(struct fynq_str runner, struct sockaddr_un *address_r)
 {
@@ -50,8 +62,8 @@ address_of(struct fynq_str runner, struct sockaddr_un *address_r)
 	*address_r = (struct sockaddr_un){ .sun_family = AF_UNIX };
 	if (runner.n != 36)
 		return false;
-	n = snprintf(address_r->sun_path, sizeof(address_r->sun_path), "%s/r%.*s", run_dir, 17,
-	    runner.p + 19);
+	n = snprintf(address_r->sun_path, sizeof(address_r->sun_path), "%s/r%.*s", run_dir, 18,
+	    runner.p + 18);
 	return n > 0 && (size_t)n < sizeof(address_r->sun_path);
 }
 
@@ -88,35 +100,36 @@ send_letter(
 }
 
 /*
- * Sent, and a byte came back before the other process goes on. A process that dies meanwhile closes
- * its end, and none comes. Who loses patience shuts the pipe first and looks once more: then either
- * the byte is there, or the other process cannot send it any more and lets the client be.
+ * Sent, and the byte that came back before the other process goes on; 0 for none. A process that
+ * dies meanwhile closes its end, and none comes. Who loses patience shuts the pipe first and looks
+ * once more: then either the byte is there, or the other process cannot send it any more and lets
+ * the client be.
  */
-static bool
+static char
 deliver(const struct sockaddr_un *to, const struct letter *letter, int client)
 {
 	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0), receipt[2];
-	bool taken = false;
+	bool sent;
 	char byte = 0;
 
 	if (fd < 0)
-		return false;
+		return 0;
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, receipt) == 0) {
 		set_patience(fd, SO_SNDTIMEO);
 		set_patience(receipt[0], SO_RCVTIMEO);
-		taken = send_letter(fd, to, letter, client, receipt[1]);
+		sent = send_letter(fd, to, letter, client, receipt[1]);
 		close(receipt[1]);
-		if (taken && recv(receipt[0], &byte, 1, 0) != 1) {
+		if (sent && recv(receipt[0], &byte, 1, 0) != 1) {
 			shutdown(receipt[0], SHUT_RDWR);
-			taken = recv(receipt[0], &byte, 1, MSG_DONTWAIT) == 1;
+			(void)!recv(receipt[0], &byte, 1, MSG_DONTWAIT);
 		}
 		close(receipt[0]);
 	}
 	close(fd);
-	return taken;
+	return byte;
 }
 
-bool
+enum fynq_handover
 fynq_handover_send(struct fynq_req *rq, struct fynq_str runner, const struct fynq_uuid *reply,
     size_t offset, bool resumes)
 {
@@ -124,15 +137,37 @@ fynq_handover_send(struct fynq_req *rq, struct fynq_str runner, const struct fyn
 	struct sockaddr_un to;
 
 	if (!fynq_parcel_pack(&letter.parcel, rq) || !address_of(runner, &to))
-		return false;
+		return FYNQ_HANDOVER_NOBODY;
 	memcpy(letter.reply, reply->text, sizeof(letter.reply));
-	return deliver(&to, &letter, fynq_req_fd(rq));
+	switch (deliver(&to, &letter, fynq_req_fd(rq))) {
+	case TAKEN:
+		return FYNQ_HANDOVER_TAKEN;
+	case NO_PLACE:
+		return FYNQ_HANDOVER_NO_PLACE;
+	default:
+		return FYNQ_HANDOVER_NOBODY;
+	}
 }
 
 void
 fynq_handover_drop(struct fynq_req *rq)
 {
 	fynq_req_free(&rq);
+}
+
+/* What was sent along, be it more or less than it should: who is given a descriptor closes it. */
+static void
+take_descriptors(struct msghdr *msg, int descriptors[DESCRIPTORS])
+{
+	struct cmsghdr *c = CMSG_FIRSTHDR(msg);
+	size_t n;
+
+	descriptors[CLIENT] = descriptors[RECEIPT] = -1;
+	if (c == NULL || c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
+		return;
+	/* The kernel passes no more of them than there is room for, and closes the rest. */
+	n = c->cmsg_len - CMSG_LEN(0);
+	memcpy(descriptors, CMSG_DATA(c), n);
 }
 
 /* Receive one letter; false where there is none. */
@@ -147,21 +182,33 @@ receive(struct letter *letter, int descriptors[DESCRIPTORS])
 		.msg_control = control.bytes,
 		.msg_controllen = sizeof(control.bytes),
 	};
-	struct cmsghdr *c;
 	ssize_t n;
 
-	descriptors[CLIENT] = descriptors[RECEIPT] = -1;
 	memset(letter, 0, sizeof(*letter));
 	n = recvmsg(handover.watch.fd, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 	if (n < 0)
 		return false;
-	c = CMSG_FIRSTHDR(&msg);
-	if (c != NULL && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS &&
-	    c->cmsg_len == CMSG_LEN(DESCRIPTORS * sizeof(int)))
-		memcpy(descriptors, CMSG_DATA(c), DESCRIPTORS * sizeof(int));
-	if (n != (ssize_t)sizeof(*letter))
-		letter->parcel.layout = 0; /* From another version. */
+	take_descriptors(&msg, descriptors);
+	if (n != (ssize_t)sizeof(*letter) || (msg.msg_flags & MSG_TRUNC) != 0)
+		memset(letter, 0, sizeof(*letter)); /* From another version: of no reply. */
 	return true;
+}
+
+/* The event loop can watch it. */
+static bool
+is_connection(int fd)
+{
+	socklen_t size = sizeof(int);
+	int type = 0;
+
+	return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) == 0 && type == SOCK_STREAM;
+}
+
+/* False where who sent the letter does not wait for it any more; never waits itself. */
+static bool
+answer_letter(const int descriptors[DESCRIPTORS], char byte)
+{
+	return send(descriptors[RECEIPT], &byte, 1, MSG_NOSIGNAL | MSG_DONTWAIT) == 1;
 }
 
 /* Take the client where there is its answer, and who sent it still wants that. */
@@ -175,13 +222,15 @@ take(const struct letter *letter, const int descriptors[DESCRIPTORS])
 
 	if (descriptors[CLIENT] < 0)
 		return;
-	if (fynq_uuid_parse(id, &reply))
-		answer = fynq_answer_find(&reply, (size_t)letter->offset);
-	if (answer != NULL)
+	if (is_connection(descriptors[CLIENT]) && fynq_uuid_parse(id, &reply))
+		answer = fynq_answer_find(&reply);
+	if (answer != NULL && fynq_answer_has(answer, (size_t)letter->offset))
 		rq = fynq_parcel_unpack(&letter->parcel, descriptors[CLIENT]);
+	else if (answer != NULL)
+		(void)answer_letter(descriptors, NO_PLACE);
 	if (rq == NULL)
 		close(descriptors[CLIENT]);
-	else if (send(descriptors[RECEIPT], "y", 1, MSG_NOSIGNAL) == 1)
+	else if (answer_letter(descriptors, TAKEN))
 		fynq_answer_take_up(answer, rq, (size_t)letter->offset, letter->resumes != 0);
 	else
 		fynq_req_free(&rq); /* Closes this process's copy alone. */
@@ -202,6 +251,15 @@ on_letter(struct fynq_watch *w, uint32_t events)
 	}
 }
 
+static bool
+is_old(int dir_fd, const char *name)
+{
+	struct stat about;
+
+	return fstatat(dir_fd, name, &about, AT_SYMLINK_NOFOLLOW) == 0 &&
+	       time(NULL) - about.st_mtime > UNBOUND_SECONDS;
+}
+
 /* The sockets of processes that were killed: nobody is there to take a connection. */
 static void
 sweep(int fd)
@@ -215,7 +273,7 @@ sweep(int fd)
 		n = snprintf(address.sun_path, sizeof(address.sun_path), "%s/%s",
 		    fynq_config.run_dir, entry->d_name);
 		if (entry->d_name[0] == 'r' && entry->d_name[1] == '-' && n > 0 &&
-		    (size_t)n < sizeof(address.sun_path) &&
+		    (size_t)n < sizeof(address.sun_path) && is_old(dirfd(dir), entry->d_name) &&
 		    connect(fd, (struct sockaddr *)&address, sizeof(address)) != 0 &&
 		    errno == ECONNREFUSED)
 			unlink(address.sun_path);
@@ -227,18 +285,23 @@ sweep(int fd)
 void
 fynq_handover_start(void)
 {
-	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	struct sockaddr_un *address = &handover.address;
+	int fd;
 
-	if (fd < 0 || !address_of(fynq_runner_id(), address))
+	if (!address_of(fynq_runner_id(), address)) {
+		fynq_log(FYNQ_LOG_WARN, "handover", "FYNQ_RUN_DIR is too long for its sockets");
 		return;
+	}
+	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	sweep(fd);
 	close(fd); /* It may be connected by now. */
 	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	fchmod(fd, S_IRUSR | S_IWUSR); /* As Linux has it, that is the mode of what bind makes. */
 	if (bind(fd, (struct sockaddr *)address, sizeof(*address)) != 0) {
 		fynq_log(FYNQ_LOG_WARN, "handover", "cannot make %s: errno %d", address->sun_path,
 		    errno);
-		close(fd);
+		if (fd >= 0)
+			close(fd);
 		return;
 	}
 	handover.watch.fd = fd;

@@ -17,13 +17,19 @@ void fynq_handover_start(void);
 /* Take no more, and remove the socket; at the process's end. */
 void fynq_handover_stop(void);
 
+enum fynq_handover {
+	FYNQ_HANDOVER_TAKEN,	/* let go of rq without an answer, see fynq_handover_drop() */
+	FYNQ_HANDOVER_NOBODY,	/* that process does not give such an answer, or is gone */
+	FYNQ_HANDOVER_NO_PLACE, /* it does, but there is no such place in the text */
+};
+
 /*
  * Pass rq to the process of that runner (a UUID), which goes on with that reply from that byte of
- * its text; see fynq_answer_take_up(). True where it took it: the caller lets go of rq without an
- * answer, see fynq_handover_drop(). Waits at most a second. On a worker.
+ * its text; see fynq_answer_take_up(). rq stays the caller's but where it was taken. Waits at most
+ * a second for the other process to have room, and one for its answer. On a worker.
  */
-bool fynq_handover_send(struct fynq_req *rq, struct fynq_str runner, const struct fynq_uuid *reply,
-    size_t offset, bool resumes);
+enum fynq_handover fynq_handover_send(struct fynq_req *rq, struct fynq_str runner,
+    const struct fynq_uuid *reply, size_t offset, bool resumes) FYNQ_MUST_CHECK;
 
 /* For fynq_req_detach(): close this process's copy of the connection. */
 void fynq_handover_drop(struct fynq_req *rq);

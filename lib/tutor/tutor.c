@@ -15,6 +15,9 @@
 
 enum { REQUEST_MAX = 20 << 20, BUSY_SECONDS = 5, TAKE_UP_SECONDS = 1 };
 
+/* No event of a reply has a larger id, whatever FYNQ_REPLY_MAX was when it was written. */
+enum { PLACE_MAX = 1 << 20 };
+
 static void
 start(void)
 {
@@ -58,7 +61,8 @@ tell_events(struct fynq_req *rq, const struct fynq_past *past, size_t from, bool
 		    &events, (struct fynq_str){ text.p + from, text.n - from }, text.n);
 	if (past->error.n > 0) {
 		(void)past_error(rq, past);
-		fynq_events_error(&events, &rq->problem, rq->id, text.n);
+		/* More may have been told than was stored: ids must not go back. */
+		fynq_events_error(&events, &rq->problem, rq->id, from > text.n + 1 ? from : text.n);
 		rq->problem = (struct fynq_problem){ 0 };
 	} else {
 		fynq_events_done(&events, &past->told, text.n);
@@ -202,6 +206,12 @@ fynq_tutor_ask(struct fynq_req *rq, const struct fynq_question *question,
 	return e;
 }
 
+static enum fynq_err
+no_place(struct fynq_req *rq)
+{
+	return fynq_fail(rq, FYNQ_E_BAD_REQUEST, "Last-Event-ID is none of this reply.");
+}
+
 /* Where a client is in the text, from the id of the last event that it got. */
 static enum fynq_err
 read_place(struct fynq_req *rq, size_t *offset_r, bool *resumes_r)
@@ -210,10 +220,27 @@ read_place(struct fynq_req *rq, size_t *offset_r, bool *resumes_r)
 	int64_t n = 0;
 
 	*resumes_r = id.n > 0;
-	if (id.n > 0 && (!fynq_str_int(id, &n) || n < 0 || n > fynq_config.reply_max + 1))
-		return fynq_fail(rq, FYNQ_E_BAD_REQUEST, "Last-Event-ID is none of this reply.");
+	if (id.n > 0 && (!fynq_str_int(id, &n) || id.p[0] == '-' || n > PLACE_MAX))
+		return no_place(rq);
 	*offset_r = (size_t)n;
 	return FYNQ_OK;
+}
+
+/*
+ * A client can have come there: into the text, to its end or past the last event. Of a reply whose
+ * process was killed more may have been told than was stored.
+ */
+static bool
+has_place(const struct fynq_past *past, size_t offset)
+{
+	return offset == past->content.n + 1 || fynq_str_boundary(past->content, offset) ||
+	       fynq_err_of_code(past->error) == FYNQ_E_INTERRUPTED;
+}
+
+static bool
+is_pending(const struct fynq_past *past)
+{
+	return fynq_str_eq(past->status, FYNQ_STR("pending"));
 }
 
 enum fynq_err
@@ -225,20 +252,29 @@ fynq_tutor_resume(struct fynq_req *rq, const struct fynq_uuid *reply)
 
 	FYNQ_TRY(read_place(rq, &offset, &resumes));
 	FYNQ_TRY(fynq_turn_read(rq, reply, &past));
-	if (fynq_str_eq(past.status, FYNQ_STR("pending"))) {
-		if (fynq_handover_send(rq, past.runner, reply, offset, resumes)) {
+	if (is_pending(&past) && rq->method == FYNQ_HEAD) {
+		/* Who reads no events must not take the place of a client that does. */
+		fynq_reply_events(rq);
+		return FYNQ_OK;
+	}
+	if (is_pending(&past)) {
+		switch (fynq_handover_send(rq, past.runner, reply, offset, resumes)) {
+		case FYNQ_HANDOVER_TAKEN:
 			fynq_req_detach(rq, fynq_handover_drop, NULL);
 			return FYNQ_OK;
+		case FYNQ_HANDOVER_NO_PLACE:
+			return no_place(rq);
+		case FYNQ_HANDOVER_NOBODY:
+			break;
 		}
 		/* It ended just now, or its process did. */
 		FYNQ_TRY(fynq_turn_read(rq, reply, &past));
 	}
-	if (fynq_str_eq(past.status, FYNQ_STR("pending"))) {
+	if (is_pending(&past)) {
 		rq->problem.retry_after = TAKE_UP_SECONDS;
 		return fynq_fail(rq, FYNQ_E_CHAT_BUSY, "The reply cannot be taken up just now.");
 	}
-	if (offset > past.content.n + 1 ||
-	    (offset < past.content.n && (past.content.p[offset] & 0xc0) == 0x80))
-		return fynq_fail(rq, FYNQ_E_BAD_REQUEST, "Last-Event-ID is none of this reply.");
+	if (!has_place(&past, offset))
+		return no_place(rq);
 	return tell_events(rq, &past, offset, resumes);
 }

@@ -110,6 +110,19 @@ chars(void **state)
 }
 
 static void
+boundary(void **state)
+{
+	static const char good[] = "yyny"; /* of "a", "\xc3\xa9" and the end */
+	struct fynq_str s = FYNQ_STR("a\xc3\xa9");
+
+	(void)state;
+	for (size_t at = 0; at < sizeof(good) - 1; at++)
+		assert_int_equal(fynq_str_boundary(s, at), good[at] == 'y');
+	assert_false(fynq_str_boundary(s, 4));
+	assert_true(fynq_str_boundary((struct fynq_str){ 0 }, 0));
+}
+
+static void
 integers(void **state)
 {
 	static const struct {
@@ -157,6 +170,7 @@ main(void)
 		cmocka_unit_test(cut),
 		cmocka_unit_test(utf8),
 		cmocka_unit_test(chars),
+		cmocka_unit_test(boundary),
 		cmocka_unit_test(integers),
 	};
 

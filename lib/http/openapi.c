@@ -6,12 +6,46 @@
 #include "http/openapi.h"
 #include "http/schema.h"
 
+/* What a route's column header may name. */
+static const struct fynq_field headers[] = {
+	FYNQ_OUT("Idempotency-Key", STRING,
+	    "A name for this request: sent again with it, it is not done again, and the first "
+	    "answer "
+	    "comes once more.",
+	    .min = 1, .max = 255),
+	FYNQ_OUT("Last-Event-ID", STRING,
+	    "The id of the last event that came; the first if absent.", .min = 1, .max = 20),
+	FYNQ_FIELD_END,
+};
+
 static void
-parameters(struct fynq_doc *d, const struct fynq_field *table)
+header_parameter(struct fynq_doc *d, const char *name)
 {
-	if (!fynq_schema_has(table, FYNQ_IN_PATH | FYNQ_IN_QUERY))
+	for (const struct fynq_field *f = headers; f->name != NULL; f++) {
+		if (strcmp(f->name, name) != 0)
+			continue;
+		fynq_doc_open(d, NULL, '{');
+		fynq_doc_text(d, "name", fynq_str_of(f->name));
+		fynq_doc_text(d, "in", FYNQ_STR("header"));
+		fynq_doc_text(d, "description", fynq_str_of(f->doc));
+		fynq_doc_open(d, "schema", '{');
+		fynq_schema_value(d, f);
+		fynq_doc_close(d, '}');
+		fynq_doc_close(d, '}');
+	}
+}
+
+static void
+parameters(struct fynq_doc *d, const struct fynq_route *route)
+{
+	static const struct fynq_field none[] = { FYNQ_FIELD_END };
+	const struct fynq_field *table = route->in != NULL ? route->in : none;
+
+	if (!fynq_schema_has(table, FYNQ_IN_PATH | FYNQ_IN_QUERY) && route->header == NULL)
 		return;
 	fynq_doc_open(d, "parameters", '[');
+	if (route->header != NULL)
+		header_parameter(d, route->header);
 	for (const struct fynq_field *f = table; f->name != NULL; f++) {
 		bool path = fynq_schema_picks(f, FYNQ_IN_PATH);
 
@@ -272,7 +306,7 @@ operation(struct fynq_doc *d, const struct fynq_route *route)
 	fynq_doc_text(d, "operationId", fynq_str_of(id));
 	fynq_doc_text(d, "summary", fynq_str_of(route->summary));
 	security(d, route->who);
-	parameters(d, route->in);
+	parameters(d, route);
 	request_body(d, route->in);
 	fynq_doc_open(d, "responses", '{');
 	success(d, route);

@@ -24,10 +24,11 @@ struct fynq_route {
 	size_t body_max;	      /* bytes; 0 for FYNQ_BODY_MAX of the settings */
 	int status;		      /* of success */
 	const struct fynq_field *out; /* the reply's members; NULL for no body */
-	const char *also; /* another media type that it may answer with, such as "text/markdown";
-			     the only one where out is NULL */
-	bool paged;	  /* takes limit and cursor; out describes one item of the page */
-	bool streams;	  /* may answer as text/event-stream */
+	const char *also;   /* another media type that it may answer with, such as "text/markdown";
+			       the only one where out is NULL */
+	bool paged;	    /* takes limit and cursor; out describes one item of the page */
+	bool streams;	    /* may answer as text/event-stream */
+	const char *header; /* a request header that it reads; one of http/openapi.c's */
 	const enum fynq_err
 	    *errors; /* beyond those that its other columns imply; ends in FYNQ_OK */
 	const char *summary;

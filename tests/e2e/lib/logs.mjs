@@ -23,6 +23,6 @@ export async function assertNotLogged(stack, last, secrets) {
       assert.ok(!text.includes(secret), `${name} holds ${secret}`);
     }
   }
-  const failed = await stack.log(({ status }) => status === 500);
+  const failed = await stack.log(({ event, status }) => event === "request" && status === 500);
   assert.deepEqual(failed, []);
 }

@@ -6,8 +6,8 @@ import { randomUUID } from "node:crypto";
 import { setTimeout as pause } from "node:timers/promises";
 import { after, before, describe, it } from "node:test";
 
-import { assertProblem } from "../lib/problem.mjs";
-import { each, killResponder, plainStack } from "./load.mjs";
+import { assertProblem } from "./lib/problem.mjs";
+import { each, killResponder, plainStack } from "./load/load.mjs";
 
 const MODEL = "gemini-2.5-flash";
 const MINUTE_MS = 60000;

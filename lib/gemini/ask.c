@@ -1,23 +1,15 @@
-#include <stdlib.h>
-#include <string.h>
-
-#include <json-c/json_object.h>
-
 #include "base/clock.h"
 #include "base/config.h"
 #include "base/evloop.h"
 #include "base/ids.h"
 #include "base/log.h"
 #include "gemini/ask.h"
-#include "gemini/error.h"
-#include "gemini/json.h"
+#include "gemini/signature.h"
 #include "limits/breaker.h"
 
 enum {
-	MODELS_MAX = 8,
 	BACKOFF_MS = 500,
 	BACKOFF_MAX_MS = 8000,
-	REQUEST_MAX = 20 << 20,
 	CANCELLED = 499,
 	LATE_US = 500000,
 	PROBE_TRIES = 2 /* as many tries' backoff while another probes */
@@ -26,134 +18,12 @@ enum {
 static void on_timer(struct fynq_timer *t);
 
 static struct {
-	const char *models[MODELS_MAX];
-	int n_models;
 	struct fynq_gemini_ask *waiting; /* for their time */
 	struct fynq_timer timer;
 } asks = { .timer.fire = on_timer };
 
 /* What comes after a try that failed. */
 enum next { NEXT_NONE, NEXT_AGAIN, NEXT_MODEL };
-
-/* The models of the settings: the first, then the fallbacks. */
-static void
-read_models(void)
-{
-	struct fynq_str rest = fynq_str_of(fynq_config.gemini_fallbacks), one;
-
-	asks.models[0] = fynq_config.gemini_model;
-	asks.n_models = 1;
-	while (rest.n > 0 && asks.n_models < MODELS_MAX) {
-		fynq_str_cut(rest, ',', &one, &rest);
-		one = fynq_str_trim(one);
-		if (one.n > 0)
-			asks.models[asks.n_models++] = strndup(one.p, one.n);
-	}
-}
-
-static enum fynq_err
-admit_to(int model, int64_t tokens, int64_t wait_ms, struct fynq_gemini_leave *leave_r,
-    int *retry_after_r)
-{
-	const char *name = asks.models[model];
-	enum fynq_err e;
-
-	if (!fynq_breaker_allows(name, retry_after_r))
-		return FYNQ_E_GEMINI_OVERLOADED;
-	leave_r->model = model;
-	e = fynq_quota_take(name, tokens, wait_ms, &leave_r->permit, retry_after_r);
-	if (e != FYNQ_OK)
-		fynq_breaker_return(name);
-	return e;
-}
-
-/* Leave from the first model that has room, beginning with that one. */
-static enum fynq_err
-admit_from(int model, int64_t tokens, int64_t wait_ms, struct fynq_gemini_leave *leave_r,
-    int *retry_after_r)
-{
-	enum fynq_err first = FYNQ_E_GEMINI_OVERLOADED, e;
-	int soonest = 0, after;
-
-	for (; model < asks.n_models; model++) {
-		after = 0;
-		e = admit_to(model, tokens, wait_ms, leave_r, &after);
-		if (e == FYNQ_OK)
-			return FYNQ_OK;
-		if (soonest == 0 || after < soonest) {
-			soonest = after;
-			first = e;
-		}
-	}
-	*retry_after_r = soonest;
-	return first;
-}
-
-enum fynq_err
-fynq_gemini_admit(
-    int64_t tokens, int64_t wait_ms, struct fynq_gemini_leave *leave_r, int *retry_after_r)
-{
-	return admit_from(0, tokens, wait_ms, leave_r, retry_after_r);
-}
-
-void
-fynq_gemini_give_back(const struct fynq_gemini_leave *leave)
-{
-	fynq_quota_return(&leave->permit);
-	fynq_breaker_return(asks.models[leave->model]);
-}
-
-/*
- * Gemini 3 documents a word for it, as it misses a signature that is not there; those before it
- * miss none.
- */
-const char *
-fynq_gemini_foreign_signature(const char *model)
-{
-	return strncmp(model, "gemini-2", strlen("gemini-2")) != 0
-		   ? "skip_thought_signature_validator"
-		   : NULL;
-}
-
-/* Of a turn: a model's has its signature in the last part. */
-static void
-replace_signatures(struct json_object *turn, const char *by)
-{
-	struct json_object *parts = fynq_gemini_json_get(turn, "parts", json_type_array), *last;
-	struct fynq_str role = fynq_gemini_json_str(
-	    fynq_gemini_json_get(turn, "role", json_type_string));
-	size_t n = parts != NULL ? json_object_array_length(parts) : 0;
-
-	for (size_t i = 0; i < n; i++)
-		json_object_object_del(json_object_array_get_idx(parts, i), "thoughtSignature");
-	if (n == 0 || by == NULL || !fynq_str_eq(role, FYNQ_STR("model")))
-		return;
-	last = json_object_array_get_idx(parts, n - 1);
-	json_object_object_add(last, "thoughtSignature", json_object_new_string(by));
-}
-
-/*
- * Thought signatures are of the model that made them, and the parts of a chat are mostly the first
- * model's: another is asked without them.
- */
-static void
-strip_signatures(struct fynq_gemini_ask *ask)
-{
-	const char *by = fynq_gemini_foreign_signature(asks.models[ask->leave.model]);
-	struct fynq_buf *body = &ask->call.body;
-	struct json_object *root = fynq_gemini_json_parse(fynq_buf_str(body)), *contents;
-
-	contents = fynq_gemini_json_get(root, "contents", json_type_array);
-	for (size_t i = 0; contents != NULL && i < json_object_array_length(contents); i++)
-		replace_signatures(json_object_array_get_idx(contents, i), by);
-	if (contents != NULL) {
-		fynq_buf_release(body);
-		*body = (struct fynq_buf)FYNQ_BUF_INIT(REQUEST_MAX);
-		fynq_buf_add(body,
-		    fynq_str_of(json_object_to_json_string_ext(root, JSON_C_TO_STRING_PLAIN)));
-	}
-	json_object_put(root);
-}
 
 /* Wake up for the one that is due first. */
 static void
@@ -190,7 +60,7 @@ send_now(struct fynq_gemini_ask *ask)
 	ask->attempt++;
 	ask->tries++;
 	ask->admitted = false; /* Used up. */
-	ask->call.model = asks.models[ask->leave.model];
+	ask->call.model = fynq_gemini_model(ask->leave.model);
 	ask->call.first_us = first < ask->patience_us ? first : ask->patience_us;
 	ask->call.total_us = now + fynq_config.gemini_total_ms * 1000;
 	fynq_gemini_send(&ask->call);
@@ -232,7 +102,8 @@ get_leave(struct fynq_gemini_ask *ask)
 	int64_t now = fynq_clock_mono_us();
 	int model = ask->leave.model, after = 0;
 	int64_t wait_ms = ask->spare ? 0 : (ask->patience_us - now) / 1000;
-	enum fynq_err e = admit_from(ask->first_model, ask->tokens, wait_ms, &ask->leave, &after);
+	enum fynq_err e = fynq_gemini_admit(
+	    ask->first_model, ask->tokens, wait_ms, &ask->leave, &after);
 
 	/* All whom the service told when to come back do so: one is the probe, the rest wait. */
 	if (e == FYNQ_E_GEMINI_OVERLOADED && ask->call.error == FYNQ_E_GEMINI_QUOTA &&
@@ -248,7 +119,7 @@ get_leave(struct fynq_gemini_ask *ask)
 	}
 	if (ask->leave.model != model) {
 		ask->tries = 0;
-		strip_signatures(ask);
+		fynq_gemini_unsign(&ask->call.body, fynq_gemini_model(ask->leave.model));
 	}
 	ask->admitted = true;
 	if (ask->leave.permit.start_us > now)
@@ -386,7 +257,8 @@ try_again(struct fynq_gemini_ask *ask)
 		due = now;
 		ask->first_model++;
 	}
-	if (next == NEXT_NONE || now >= ask->patience_us || ask->first_model >= asks.n_models)
+	if (next == NEXT_NONE || now >= ask->patience_us ||
+	    ask->first_model >= fynq_gemini_models())
 		return false;
 	wait_until(ask, due);
 	return true;
@@ -420,7 +292,7 @@ fynq_gemini_begin(struct fynq_gemini_ask *ask)
 	ask->call.ended = call_ended;
 	ask->patience_us = now + fynq_config.gemini_patience_ms * 1000;
 	if (ask->leave.model != 0)
-		strip_signatures(ask);
+		fynq_gemini_unsign(&ask->call.body, fynq_gemini_model(ask->leave.model));
 	ask->admitted = now - ask->leave.permit.start_us < LATE_US;
 	if (ask->admitted)
 		fynq_quota_settle(&ask->leave.permit, ask->tokens);
@@ -458,10 +330,4 @@ fynq_gemini_ask_release(struct fynq_gemini_ask *ask)
 	if (ask->due_us != 0)
 		fynq_gemini_abandon(ask, "");
 	fynq_gemini_release(&ask->call);
-}
-
-void
-fynq_gemini_ask_init(void)
-{
-	read_models();
 }

@@ -14,26 +14,7 @@
 #define FYNQ_GEMINI_ASK_H
 
 #include "gemini/engine.h"
-#include "limits/quota.h"
-
-/* The leave to send one request to one model, at permit.start_us or later. */
-struct fynq_gemini_leave {
-	int model; /* of the settings' list: 0 for the first */
-	struct fynq_permit permit;
-};
-
-/*
- * Leave for a request of about that many tokens, from the first model that has room within wait_ms.
- * Otherwise the error of the model that will have room first, with the seconds until then:
- * GEMINI_QUOTA, GEMINI_DAY, or GEMINI_OVERLOADED where its breaker is open. From any thread,
- * without blocking: taken before a question is stored, so that one without a chance leaves no
- * trace.
- */
-enum fynq_err fynq_gemini_admit(int64_t tokens, int64_t wait_ms, struct fynq_gemini_leave *leave_r,
-    int *retry_after_r) FYNQ_MUST_CHECK;
-
-/* The request will not be sent. */
-void fynq_gemini_give_back(const struct fynq_gemini_leave *leave);
+#include "gemini/leave.h"
 
 /*
  * One question. Zero it, set the first part and call.body, keep it in place until ended() was
@@ -58,15 +39,6 @@ struct fynq_gemini_ask {
 	int64_t patience_us;
 	int attempt, tries; /* of all, and of this model */
 };
-
-/*
- * What a part of another model's reply has in place of its thoughtSignature when it is sent to this
- * model, static; NULL where it has none.
- */
-const char *fynq_gemini_foreign_signature(const char *model);
-
-/* Once, after fynq_gemini_init(). */
-void fynq_gemini_ask_init(void);
 
 /* Ask. On the event loop's thread, as fynq_gemini_abandon(). */
 void fynq_gemini_begin(struct fynq_gemini_ask *ask);

@@ -173,7 +173,7 @@ begin(void *arg)
 
 	a->ask.tokens = fynq_context_tokens((int64_t)a->ask.call.body.n / 4);
 	if (ending || runs_already(a) ||
-	    fynq_gemini_admit(a->ask.tokens, 0, &a->ask.leave, &after) != FYNQ_OK) {
+	    fynq_gemini_admit(0, a->ask.tokens, 0, &a->ask.leave, &after) != FYNQ_OK) {
 		free_aside(a);
 		return;
 	}

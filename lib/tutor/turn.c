@@ -2,8 +2,8 @@
 
 #include "base/config.h"
 #include "data/claim.h"
-#include "data/db.h"
-#include "gemini/ask.h"
+#include "data/steps.h"
+#include "gemini/signature.h"
 #include "limits/user.h"
 #include "tutor/context.h"
 #include "tutor/runner.h"
@@ -183,63 +183,7 @@ static const struct fynq_stmt unclaim = { "unclaim", FYNQ_AS_SERVICE, FYNQ_ONCE,
 	"delete from fynq.requests where user_id = $1::uuid and key = $2::text"
 	" and reply_id = $3::uuid and not exists (select from messages where id = $3::uuid)" };
 
-#define USAGE_JSON                                                                     \
-	"case when m.total_tokens is not null then json_build_object('prompt_tokens'," \
-	" m.prompt_tokens, 'reply_tokens', m.reply_tokens, 'thought_tokens',"          \
-	" m.thought_tokens, 'total_tokens', m.total_tokens) end"
-
-/*
- * A reply may be marked failed by others who took this process for dead: what is stored here is
- * better. Stored again, it stays the same, and only the first time its tokens count.
- */
-static const struct fynq_stmt close_reply = { "close_reply", FYNQ_AS_SERVICE, FYNQ_REPEATABLE,
-	"with old as (select id, status from messages where id = $1::uuid for update), m as ("
-	" update messages set status = $2::text, content = $3::text, parts = $4::jsonb,"
-	"  error = $5::text, finish_reason = $6::text, model = coalesce($7::text, model),"
-	"  prompt_tokens = $8::int, reply_tokens = $9::int, thought_tokens = $10::int,"
-	"  total_tokens = $11::int, cached = $12::boolean"
-	" from old where messages.id = $1::uuid and sender = 'tutor'"
-	" returning messages.*, set_config('fynq.go',"
-	"   case when old.status = 'pending' then 't' else 'f' end, true))"
-	" select " FYNQ_MESSAGE_JSON ", " USAGE_JSON ", m.finish_reason from m" };
-
-/* One that took no tokens, as far as is known, could save none. $1 hash, $2 reply. */
-static const struct fynq_stmt put_cached = { "put_cached", FYNQ_AS_SERVICE, FYNQ_REPEATABLE,
-	"insert into fynq.answers as a (hash, content, parts, model, finish_reason, total_tokens)"
-	" select $1::text, content, parts, model, finish_reason, total_tokens"
-	" from messages where id = $2::uuid and status = 'complete' and finish_reason = 'STOP'"
-	"   and parts is not null and total_tokens > 0 and not cached"
-	" on conflict (hash) do update set content = excluded.content, parts = excluded.parts,"
-	"   model = excluded.model, total_tokens = excluded.total_tokens, created_at = now()" };
-
-/* $1 reply. */
-static const struct fynq_stmt get_past = { "get_past", FYNQ_AS_USER, FYNQ_REPEATABLE,
-	"select " FYNQ_MESSAGE_JSON ", " USAGE_JSON
-	", m.finish_reason, m.status, m.error, m.content,"
-	" m.runner, m.chat_id, m.parent_id,"
-	" (select " FYNQ_MESSAGE_JSON " from messages m where m.id = reply.parent_id)"
-	" from messages reply join messages m on m.id = reply.id"
-	" where reply.id = $1::uuid and reply.user_id = auth.uid() and reply.sender = 'tutor'" };
-
 enum { RUNNING_SECONDS = 1 };
-
-static struct fynq_str
-number(struct fynq_req *rq, int64_t n)
-{
-	return fynq_arena_printf(rq->arena, "%lld", (long long)n);
-}
-
-static struct fynq_str
-text_or_null(const char *text)
-{
-	return fynq_str_of(text[0] != '\0' ? text : NULL);
-}
-
-static struct fynq_str
-flag(bool value)
-{
-	return value ? FYNQ_STR("t") : FYNQ_STR("f");
-}
 
 static bool
 is(struct fynq_str column, const char *text)
@@ -291,22 +235,6 @@ refuse(struct fynq_req *rq, const struct fynq_rows *chat, const struct fynq_rows
 	return fynq_fail(rq, FYNQ_E_CHAT_BUSY, NULL);
 }
 
-/* The steps of a transaction, put together as the question needs them. */
-struct steps {
-	struct fynq_step all[FYNQ_STEPS_MAX];
-	size_t n;
-};
-
-static void
-add_step(struct steps *steps, struct fynq_req *rq, const struct fynq_stmt *stmt,
-    struct fynq_rows *rows_r, const struct fynq_str *args, size_t n)
-{
-	struct fynq_str *kept = fynq_arena_alloc(rq->arena, (n > 0 ? n : 1) * sizeof(*args));
-
-	memcpy(kept, args, n * sizeof(*args));
-	steps->all[steps->n++] = (struct fynq_step){ stmt, kept, n, rows_r };
-}
-
 struct opened_rows {
 	struct fynq_rows claim, chat, check, limit, question, contents, cached;
 };
@@ -323,7 +251,7 @@ foreign_signature(struct fynq_req *rq)
 }
 
 static void
-plan(struct fynq_req *rq, struct steps *steps, const struct fynq_question *q,
+plan(struct fynq_req *rq, struct fynq_steps *steps, const struct fynq_question *q,
     const struct fynq_turn *turn, int64_t budget, struct fynq_str key, const char *fingerprint,
     struct opened_rows *rows)
 {
@@ -334,30 +262,31 @@ plan(struct fynq_req *rq, struct steps *steps, const struct fynq_question *q,
 
 	fynq_limit_args(rq, limits);
 	if (key.n > 0)
-		add_step(steps, rq, &fynq_claim_take, &rows->claim,
+		fynq_steps_add(steps, rq, &fynq_claim_take, &rows->claim,
 		    FYNQ_ARGS(rq->caller.id, key, fynq_str_of(fingerprint), chat, reply));
-	add_step(steps, rq, &open_chat, &rows->chat,
-	    FYNQ_ARGS(chat, flag(turn->opened), number(rq, fynq_config.min_age)));
-	add_step(steps, rq, &check_turn, &rows->check,
-	    FYNQ_ARGS(chat, message, flag(q->kind == FYNQ_TURN_EDIT), file));
-	add_step(steps, rq, &fynq_limit_take, &rows->limit, limits, FYNQ_LIMIT_ARGS);
+	fynq_steps_add(steps, rq, &open_chat, &rows->chat,
+	    FYNQ_ARGS(chat, fynq_arg_bool(turn->opened), fynq_arg_int(rq, fynq_config.min_age)));
+	fynq_steps_add(steps, rq, &check_turn, &rows->check,
+	    FYNQ_ARGS(chat, message, fynq_arg_bool(q->kind == FYNQ_TURN_EDIT), file));
+	fynq_steps_add(steps, rq, &fynq_limit_take, &rows->limit, limits, FYNQ_LIMIT_ARGS);
 	if (turn->opened)
-		add_step(steps, rq, &make_chat, NULL, FYNQ_ARGS(chat, q->content));
+		fynq_steps_add(steps, rq, &make_chat, NULL, FYNQ_ARGS(chat, q->content));
 	if (q->kind == FYNQ_TURN_REGENERATE)
-		add_step(steps, rq, &find_question, &rows->question, FYNQ_ARGS(chat, message));
+		fynq_steps_add(
+		    steps, rq, &find_question, &rows->question, FYNQ_ARGS(chat, message));
 	else
-		add_step(steps, rq, &add_question, &rows->question,
+		fynq_steps_add(steps, rq, &add_question, &rows->question,
 		    FYNQ_ARGS(fynq_uuid_str(&turn->question), chat, q->content, message, file));
 	if (cacheable)
-		add_step(steps, rq, &get_cached, &rows->cached,
-		    FYNQ_ARGS(fynq_context_settings(), number(rq, fynq_config.cache_hours)));
-	add_step(steps, rq, &get_contents, &rows->contents,
-	    FYNQ_ARGS(number(rq, budget), number(rq, fynq_config.context_pictures),
+		fynq_steps_add(steps, rq, &get_cached, &rows->cached,
+		    FYNQ_ARGS(fynq_context_settings(), fynq_arg_int(rq, fynq_config.cache_hours)));
+	fynq_steps_add(steps, rq, &get_contents, &rows->contents,
+	    FYNQ_ARGS(fynq_arg_int(rq, budget), fynq_arg_int(rq, fynq_config.context_pictures),
 		fynq_str_of(fynq_config.gemini_model), foreign_signature(rq)));
-	add_step(steps, rq, &add_reply, NULL,
+	fynq_steps_add(steps, rq, &add_reply, NULL,
 	    FYNQ_ARGS(reply, fynq_str_of(fynq_config.gemini_model), fynq_runner_id()));
 	if (key.n > 0)
-		add_step(steps, rq, &unclaim, NULL, FYNQ_ARGS(rq->caller.id, key, reply));
+		fynq_steps_add(steps, rq, &unclaim, NULL, FYNQ_ARGS(rq->caller.id, key, reply));
 }
 
 static void
@@ -391,7 +320,7 @@ enum fynq_err
 fynq_turn_open(struct fynq_req *rq, const struct fynq_question *q, int64_t budget,
     struct fynq_turn *turn, struct fynq_opening *opening)
 {
-	struct steps steps = { 0 };
+	struct fynq_steps steps = { 0 };
 	struct opened_rows rows = { 0 };
 	struct fynq_earlier earlier;
 	struct fynq_claim claim;
@@ -420,73 +349,5 @@ fynq_turn_open(struct fynq_req *rq, const struct fynq_question *q, int64_t budge
 		return refuse(rq, &rows.chat, &rows.check, &rows.limit);
 	FYNQ_TRY(fynq_limit_verdict(rq, &rows.limit));
 	take_opening(&rows, budget, turn, opening);
-	return FYNQ_OK;
-}
-
-enum fynq_err
-fynq_turn_close(struct fynq_req *rq, const struct fynq_turn *turn, enum fynq_turn_status status,
-    enum fynq_err error, const struct fynq_gemini_reply *reply, int64_t saved,
-    struct fynq_told *told_r)
-{
-	static const char *const names[] = {
-		[FYNQ_TURN_COMPLETE] = "complete",
-		[FYNQ_TURN_STOPPED] = "stopped",
-		[FYNQ_TURN_FAILED] = "failed",
-	};
-	const struct fynq_gemini_usage *usage = &reply->usage;
-	bool failed = status == FYNQ_TURN_FAILED;
-	bool counted = usage->total > 0;
-	struct fynq_buf parts = FYNQ_BUF_INIT(FYNQ_ARENA_MAX / 4);
-	struct fynq_str null = { 0 }, id = fynq_uuid_str(&turn->reply);
-	struct steps steps = { 0 };
-	struct fynq_rows rows;
-	enum fynq_err e;
-
-	if (status == FYNQ_TURN_COMPLETE)
-		fynq_gemini_reply_parts(reply, &parts);
-	add_step(&steps, rq, &close_reply, &rows,
-	    FYNQ_ARGS(id, fynq_str_of(names[status]), fynq_buf_str(&reply->text),
-		status == FYNQ_TURN_COMPLETE ? fynq_buf_str(&parts) : null,
-		fynq_str_of(failed ? fynq_err_info(error)->code : NULL),
-		text_or_null(reply->finish[0] != '\0' ? reply->finish : reply->blocked),
-		text_or_null(reply->model), counted ? number(rq, usage->prompt) : null,
-		counted ? number(rq, usage->reply) : null,
-		counted ? number(rq, usage->thought) : null,
-		counted ? number(rq, usage->total) : null, flag(saved > 0)));
-	add_step(&steps, rq, &fynq_limit_spend, NULL,
-	    FYNQ_ARGS(fynq_uuid_str(&turn->user), number(rq, usage->prompt),
-		number(rq, usage->reply + usage->thought), number(rq, saved)));
-	if (turn->cache[0] != '\0')
-		add_step(&steps, rq, &put_cached, NULL, FYNQ_ARGS(fynq_str_of(turn->cache), id));
-	e = fynq_db_tx(rq, steps.all, steps.n);
-	fynq_buf_release(&parts);
-	FYNQ_TRY(e);
-	*told_r = (struct fynq_told){ 0 };
-	if (rows.n > 0)
-		*told_r = (struct fynq_told){ fynq_rows_str(&rows, 0, 0),
-			fynq_rows_str(&rows, 0, 1), fynq_rows_str(&rows, 0, 2) };
-	return FYNQ_OK;
-}
-
-enum fynq_err
-fynq_turn_read(struct fynq_req *rq, const struct fynq_uuid *reply, struct fynq_past *past_r)
-{
-	struct fynq_rows rows;
-
-	FYNQ_TRY(fynq_db_run(rq, &get_past, FYNQ_ARGS(fynq_uuid_str(reply)), &rows));
-	if (rows.n == 0)
-		return fynq_fail(rq, FYNQ_E_NOT_FOUND, NULL);
-	*past_r = (struct fynq_past){
-		.told = { fynq_rows_str(&rows, 0, 0), fynq_rows_str(&rows, 0, 1),
-		    fynq_rows_str(&rows, 0, 2) },
-		.status = fynq_rows_str(&rows, 0, 3),
-		.error = fynq_rows_str(&rows, 0, 4),
-		.content = fynq_rows_str(&rows, 0, 5),
-		.runner = fynq_rows_str(&rows, 0, 6),
-		.question = fynq_rows_str(&rows, 0, 9),
-		.turn.reply = *reply,
-	};
-	(void)fynq_uuid_parse(fynq_rows_str(&rows, 0, 7), &past_r->turn.chat);
-	(void)fynq_uuid_parse(fynq_rows_str(&rows, 0, 8), &past_r->turn.question);
 	return FYNQ_OK;
 }

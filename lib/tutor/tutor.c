@@ -23,7 +23,7 @@ start(void)
 {
 	fynq_context_init();
 	fynq_gemini_init();
-	fynq_gemini_ask_init();
+	fynq_gemini_leave_init();
 	fynq_runner_start();
 	if (fynq_config.resume_seconds > 0)
 		fynq_handover_start();
@@ -165,7 +165,7 @@ ask(struct fynq_req *rq, const struct fynq_question *question, bool events, bool
 	enum fynq_err e;
 
 	*stored_r = false;
-	e = fynq_gemini_admit(tokens, fynq_config.gemini_wait_ms, &start.leave, &retry_after);
+	e = fynq_gemini_admit(0, tokens, fynq_config.gemini_wait_ms, &start.leave, &retry_after);
 	if (e != FYNQ_OK) {
 		rq->problem.retry_after = retry_after;
 		return turn_away(rq, events, fynq_fail(rq, e, NULL));

@@ -18,7 +18,8 @@ chaos_command() {
 	unset GEMINI_API_KEY
 
 	build_into build
-	up --state "$run/stack" --built --set FYNQ_BCRYPT_COST=4 --set FYNQ_DRAIN_SECONDS=20
+	up --state "$run/stack" --built --set FYNQ_BCRYPT_COST=4 --set FYNQ_DRAIN_SECONDS=20 \
+		--set FYNQ_GEMINI_TRIES=3 --set FYNQ_GEMINI_PATIENCE_MS=20000
 	say "==> chaos, $seconds s"
 	FYNQ_TEST_STACK=$(stack_json) node tests/e2e/long/chaos.mjs "$seconds" || status=$?
 	[ "$status" -eq 0 ] || show_logs

@@ -16,7 +16,12 @@ const LIMIT = { timeout: 60000 };
 
 const stack = await plainStack({
   durable: true,
-  settings: { FYNQ_BCRYPT_COST: 4, FYNQ_DRAIN_SECONDS: 20 },
+  settings: {
+    FYNQ_BCRYPT_COST: 4,
+    FYNQ_DRAIN_SECONDS: 20,
+    FYNQ_GEMINI_TRIES: 3,
+    FYNQ_GEMINI_PATIENCE_MS: 20000,
+  },
 });
 after(() => stack.stop());
 

@@ -58,11 +58,16 @@ const rules = {
     }
   },
 
-  /** Once text has come, nothing may be asked again for the same key. */
+  /**
+   * Once text has come, nothing may be asked again for the same key. Text that was sent just before
+   * a stream's reset may never have come: RST_STREAM drops what is still on its way (RFC 9113,
+   * section 5.4.2), so that such a call may have been the first try of several.
+   */
   *duplicate_calls({ calls }) {
+    const came = ({ named, text_bytes }) => text_bytes > 0 && named !== "reset_midway";
     for (const [token, all] of Object.entries(calls)) {
       const streamed = all.filter((call) => call.streamed);
-      const first = streamed.findIndex((call) => call.text_bytes > 0);
+      const first = streamed.findIndex(came);
       if (first < 0 || first === streamed.length - 1) continue;
       const shown = streamed.map(({ named, text_bytes }) => `${named} (${text_bytes} bytes)`);
       yield `${token}: ${shown.join(", ")}`;

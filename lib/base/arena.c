@@ -22,7 +22,7 @@
 #define ASAN_UNPOISON_MEMORY_REGION(p, n) ((void)(p), (void)(n))
 #endif
 
-enum { ALIGN = 16, FIRST_BLOCK = 2048, LARGEST_STEP = 65536 };
+enum { ALIGN = 16, FIRST_BLOCK = 1024, LARGEST_STEP = 65536 };
 
 struct block {
 	struct block *older;

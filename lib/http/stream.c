@@ -10,7 +10,7 @@
 #include "base/config.h"
 #include "http/stream.h"
 
-enum { RECORD_MAX = 65528, KEEP_CAPACITY = 2048, STALL_SECONDS = 60, HELD_MAX = 64 << 20 };
+enum { RECORD_MAX = 65528, KEEP_CAPACITY = 512, STALL_SECONDS = 60, HELD_MAX = 64 << 20 };
 
 static void
 call_gone(void *arg)

@@ -83,7 +83,8 @@ fynq_answer_new(struct fynq_req *rq, const struct fynq_answer_start *start)
 	a->events = start->events;
 	a->question.max = start->opening->question.n;
 	a->cached.max = FYNQ_ARENA_MAX / 4;
-	fynq_buf_add(&a->question, start->opening->question);
+	if (!a->events) /* Who takes the answer up gets events. */
+		fynq_buf_add(&a->question, start->opening->question);
 	keep_cached(a, start->opening);
 	memcpy(a->id, rq->id.p, rq->id.n < ID_MAX ? rq->id.n : ID_MAX);
 	a->ask.id = fynq_str_of(a->id);

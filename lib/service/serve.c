@@ -1,3 +1,4 @@
+#include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -185,6 +186,8 @@ serve_fcgi(const struct fynq_route *routes, const struct fynq_companion *compani
 		fynq_log_fatal("fcgi", "libfcgi does not start");
 	signal(SIGPIPE, SIG_IGN);
 	raise_descriptors();
+	/* A heap for each thread would leave holes in all of them: 1.7 KB a stream, measured. */
+	mallopt(M_ARENA_MAX, 1);
 
 	if (companion != NULL) {
 		companion->start();

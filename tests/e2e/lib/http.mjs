@@ -19,15 +19,10 @@ export class Client {
    */
   api = async (method, path, { token, body, headers = {}, signal } = {}) => {
     const began = performance.now();
-    const response = await fetch(this.#target(path), {
-      method,
-      headers: requestHeaders(token, body, headers),
-      body: encode(body),
-      signal,
-    });
-    const text = await response.text();
-    const ms = performance.now() - began;
-    return { status: response.status, headers: response.headers, text, json: parse(text), ms };
+    const options = { method, headers: requestHeaders(token, body, headers) };
+    const send = signal ? leave : stay;
+    const answer = await send(this.#target(path), { ...options, signal }, encode(body));
+    return { ...answer, json: parse(answer.text), ms: performance.now() - began };
   };
 
   /**
@@ -84,6 +79,25 @@ export class Client {
   #target(path) {
     return path.startsWith("//") ? `${this.#base}${path.slice(1)}` : `${this.#base}/api/v1${path}`;
   }
+}
+
+async function stay(url, options, body) {
+  const response = await fetch(url, { ...options, body });
+  return { status: response.status, headers: response.headers, text: await response.text() };
+}
+
+/** For a client that may leave: fetch() no longer listens to its signal once memory was collected. */
+async function leave(url, options, body) {
+  const request = http.request(url, { ...options, agent: false });
+  request.end(body);
+  const [response] = await once(request, "response");
+  const chunks = [];
+  for await (const chunk of response) chunks.push(chunk);
+  const headers = new Headers();
+  for (let i = 0; i < response.rawHeaders.length; i += 2) {
+    headers.append(response.rawHeaders[i], response.rawHeaders[i + 1]);
+  }
+  return { status: response.statusCode, headers, text: Buffer.concat(chunks).toString() };
 }
 
 /**

@@ -224,6 +224,7 @@ find_errors(const struct fynq_route *route, bool errors[FYNQ_E_COUNT])
 		{ FYNQ_E_BUSY, ALWAYS },
 		{ FYNQ_E_RESTARTING, ALWAYS },
 		{ FYNQ_E_INSUFFICIENT_STORAGE, FILES },
+		{ FYNQ_E_STORAGE_UNAVAILABLE, FILES },
 	};
 	const bool applies[WHENS] = {
 		[ALWAYS] = true,

@@ -10,13 +10,15 @@
 #include "base/log.h"
 #include "http/upload.h"
 
+enum { FOLDER_MODE = 0750 }; /* As the store's folders have it, whoever makes them. */
+
 static enum fynq_err
 fail(struct fynq_req *rq, const char *what)
 {
 	bool full = errno == ENOSPC || errno == EDQUOT;
 
 	fynq_log(FYNQ_LOG_ERROR, "upload", "cannot %s in FYNQ_FILES_DIR: errno %d", what, errno);
-	return fynq_fail(rq, full ? FYNQ_E_INSUFFICIENT_STORAGE : FYNQ_E_INTERNAL, NULL);
+	return fynq_fail(rq, full ? FYNQ_E_INSUFFICIENT_STORAGE : FYNQ_E_STORAGE_UNAVAILABLE, NULL);
 }
 
 /* For file systems without O_TMPFILE. */
@@ -48,7 +50,7 @@ open_nameless(const char *folder)
 static bool
 make_folder(const char *path)
 {
-	return mkdir(path, 0700) == 0 || errno == EEXIST;
+	return mkdir(path, FOLDER_MODE) == 0 ? chmod(path, FOLDER_MODE) == 0 : errno == EEXIST;
 }
 
 static void

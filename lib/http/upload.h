@@ -28,11 +28,11 @@ struct fynq_upload {
 
 /*
  * Open an upload of no bytes yet, in the request's arena. INSUFFICIENT_STORAGE where there is no
- * room for a file, INTERNAL where the folder cannot be used; the log says why.
+ * room for a file, STORAGE_UNAVAILABLE where the folder cannot be used; the log says why.
  */
 enum fynq_err fynq_upload_open(struct fynq_req *rq, struct fynq_upload *u_r) FYNQ_MUST_CHECK;
 
-/* Append to it, and to the digest. INSUFFICIENT_STORAGE when the disk is full, else INTERNAL. */
+/* Append to it, and to the digest. The same errors. */
 enum fynq_err fynq_upload_add(struct fynq_req *rq, struct fynq_upload *u, struct fynq_digest *d,
     struct fynq_str bytes) FYNQ_MUST_CHECK;
 

@@ -92,8 +92,9 @@ fynq_window_add(
 	return number;
 }
 
-struct fynq_window_call *
-fynq_window_get(struct fynq_window *w, uint64_t number)
+/* The call of a number; NULL where it was given back or overwritten since. */
+static struct fynq_window_call *
+get(struct fynq_window *w, uint64_t number)
 {
 	struct fynq_window_call *call = call_of(w, number);
 
@@ -106,7 +107,7 @@ fynq_window_get(struct fynq_window *w, uint64_t number)
 void
 fynq_window_settle(struct fynq_window *w, uint64_t number, uint32_t tokens)
 {
-	struct fynq_window_call *call = fynq_window_get(w, number);
+	struct fynq_window_call *call = get(w, number);
 	uint32_t before;
 
 	if (call == NULL)
@@ -121,7 +122,7 @@ fynq_window_settle(struct fynq_window *w, uint64_t number, uint32_t tokens)
 int32_t
 fynq_window_return(struct fynq_window *w, uint64_t number)
 {
-	struct fynq_window_call *call = fynq_window_get(w, number);
+	struct fynq_window_call *call = get(w, number);
 	int32_t day;
 
 	if (call == NULL)

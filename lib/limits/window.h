@@ -77,9 +77,6 @@ struct fynq_window_place fynq_window_find(struct fynq_window *w,
 uint64_t fynq_window_add(
     struct fynq_window *w, const struct fynq_window_place *place, uint32_t tokens, int32_t day);
 
-/* The call of a number; NULL where it was given back or overwritten since. */
-struct fynq_window_call *fynq_window_get(struct fynq_window *w, uint64_t number);
-
 /* Change what a call takes; what other calls were given stays. */
 void fynq_window_settle(struct fynq_window *w, uint64_t number, uint32_t tokens);
 

@@ -25,9 +25,9 @@
 #include "base/clock.h"
 #include "base/config.h"
 #include "base/log.h"
+#include "http/upload.h"
 #include "storage/picture.h"
 #include "storage/sniff.h"
-#include "storage/store.h"
 
 /* A PNG larger than this is kept as JPEG. */
 enum { PNG_MAX = 4 << 20, HEADER_MAX = 1024 };
@@ -311,13 +311,15 @@ enum fynq_err
 fynq_picture_prepare(struct fynq_req *rq, int fd_in, int64_t bytes, struct fynq_picture *picture_r)
 {
 	struct job job = { .rq = rq, .in = fd_in };
+	struct fynq_upload out;
 	enum fynq_err e;
 
 	*picture_r = (struct fynq_picture){ .fd = -1 };
 	if (bytes <= 0)
 		return bad_image(rq, "too_short", "It is empty.");
 	FYNQ_TRY(find_kind(rq, fd_in, &job.kind));
-	FYNQ_TRY(fynq_store_scratch(rq, &job.out));
+	FYNQ_TRY(fynq_upload_open(rq, &out));
+	job.out = out.fd;
 	FYNQ_TRY(enter(rq));
 	job.deadline_us = fynq_clock_mono_us() + fynq_config.image_seconds * 1000000;
 	e = prepare(&job, picture_r);

@@ -30,10 +30,10 @@ struct place {
 static enum fynq_err
 failed(struct fynq_req *rq, const char *what, const char *path)
 {
-	int error = errno;
+	bool full = errno == ENOSPC || errno == EDQUOT;
 
-	fynq_log(FYNQ_LOG_ERROR, "storage", "%s %s: %s", what, path, strerror(error));
-	return fynq_fail(rq, FYNQ_E_STORAGE_UNAVAILABLE, NULL);
+	fynq_log(FYNQ_LOG_ERROR, "storage", "%s %s: %s", what, path, strerror(errno));
+	return fynq_fail(rq, full ? FYNQ_E_INSUFFICIENT_STORAGE : FYNQ_E_STORAGE_UNAVAILABLE, NULL);
 }
 
 static const char *
@@ -198,6 +198,12 @@ missing_or_failed(struct fynq_req *rq, const char *path)
 	return failed(rq, "cannot read", path);
 }
 
+static void
+close_object(void *fd)
+{
+	close(*(int *)fd);
+}
+
 static enum fynq_err
 open_object(struct fynq_req *rq, struct fynq_str key, int *fd_r)
 {
@@ -208,7 +214,7 @@ open_object(struct fynq_req *rq, struct fynq_str key, int *fd_r)
 	*fd = open(place.object, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
 	if (*fd < 0)
 		return missing_or_failed(rq, place.object);
-	fynq_arena_defer(rq->arena, fynq_store_close, fd);
+	fynq_arena_defer(rq->arena, close_object, fd);
 	*fd_r = *fd;
 	return FYNQ_OK;
 }
@@ -249,25 +255,4 @@ const struct fynq_store *
 fynq_store(void)
 {
 	return &fynq_store_local;
-}
-
-/* A process that dies between the two calls leaves an empty file in incoming/. */
-enum fynq_err
-fynq_store_scratch(struct fynq_req *rq, int *fd_r)
-{
-	int *fd = fynq_arena_alloc(rq->arena, sizeof(*fd));
-	const char *path;
-
-	FYNQ_TRY(make_incoming(rq, "scratch", &path, fd));
-	fynq_arena_defer(rq->arena, fynq_store_close, fd);
-	if (unlink(path) != 0)
-		return failed(rq, "cannot unlink", path);
-	*fd_r = *fd;
-	return FYNQ_OK;
-}
-
-void
-fynq_store_close(void *fd)
-{
-	close(*(int *)fd);
 }

@@ -38,14 +38,4 @@ extern const struct fynq_store fynq_store_local;
 /* The store of the settings. */
 const struct fynq_store *fynq_store(void);
 
-/*
- * An empty file to read and write that has no name and goes with its descriptor, for what is on its
- * way into a store or out of a client's request; in FYNQ_FILES_DIR/incoming, closed when the
- * request ends. STORAGE_UNAVAILABLE.
- */
-enum fynq_err fynq_store_scratch(struct fynq_req *rq, int *fd_r) FYNQ_MUST_CHECK;
-
-/* Close a descriptor, which may stand in the request's arena: for fynq_arena_defer(). */
-void fynq_store_close(void *fd);
-
 #endif

@@ -7,8 +7,9 @@
 #include "http/access.h"
 #include "http/response.h"
 #include "tutor/client.h"
+#include "tutor/events.h"
 
-enum { TICK_MS = 250, HEAD_MAX = 16384, EVENT_MAX = FYNQ_ARENA_MAX / 4 };
+enum { TICK_MS = 250, HEAD_MAX = 16384, ANSWER_MAX = FYNQ_ARENA_MAX / 4 };
 
 static void on_tick(struct fynq_timer *t);
 
@@ -20,74 +21,6 @@ size_t
 fynq_clients_active(void)
 {
 	return active;
-}
-
-void
-fynq_events_start(struct fynq_buf *b, const struct fynq_turn *turn)
-{
-	struct fynq_buf data = FYNQ_BUF_INIT(1024);
-
-	fynq_buf_printf(&data, "{\"chat_id\":\"%s\",\"message_id\":\"%s\",\"reply_id\":\"%s\"}",
-	    turn->chat.text, turn->question.text, turn->reply.text);
-	fynq_event_add(b, 0, "start", fynq_buf_str(&data));
-	fynq_buf_release(&data);
-}
-
-void
-fynq_events_delta(struct fynq_buf *b, struct fynq_str text, size_t offset)
-{
-	struct fynq_buf data = FYNQ_BUF_INIT(EVENT_MAX);
-
-	fynq_buf_add(&data, FYNQ_STR("{\"text\":"));
-	fynq_buf_add_json(&data, text);
-	fynq_buf_add_char(&data, '}');
-	fynq_event_add(b, offset, "delta", fynq_buf_str(&data));
-	fynq_buf_release(&data);
-}
-
-void
-fynq_events_done(struct fynq_buf *b, const struct fynq_told *told, size_t offset)
-{
-	static const struct fynq_str none = FYNQ_STR_INIT(
-	    "{\"prompt_tokens\":0,\"reply_tokens\":0,\"thought_tokens\":0,\"total_tokens\":0}");
-	struct fynq_buf data = FYNQ_BUF_INIT(EVENT_MAX);
-
-	fynq_buf_add(&data, FYNQ_STR("{\"reply\":"));
-	fynq_buf_add(&data, told->reply);
-	fynq_buf_add(&data, FYNQ_STR(",\"usage\":"));
-	fynq_buf_add(&data, told->usage.n > 0 ? told->usage : none);
-	fynq_buf_add(&data, FYNQ_STR(",\"finish_reason\":"));
-	if (told->finish.n > 0)
-		fynq_buf_add_json(&data, told->finish);
-	else
-		fynq_buf_add(&data, FYNQ_STR("null"));
-	fynq_buf_add_char(&data, '}');
-	fynq_event_add(b, offset + 1, "done", fynq_buf_str(&data));
-	fynq_buf_release(&data);
-}
-
-void
-fynq_events_error(
-    struct fynq_buf *b, const struct fynq_problem *problem, struct fynq_str id, size_t offset)
-{
-	struct fynq_buf data = FYNQ_BUF_INIT(65536);
-
-	fynq_buf_add(&data, FYNQ_STR("{\"problem\":"));
-	fynq_problem_json(&data, problem, id);
-	fynq_buf_add_char(&data, '}');
-	fynq_event_add(b, offset + 1, "error", fynq_buf_str(&data));
-	fynq_buf_release(&data);
-}
-
-void
-fynq_answer_json(struct fynq_buf *b, const struct fynq_turn *turn, struct fynq_str question,
-    const struct fynq_told *told)
-{
-	fynq_buf_printf(b, "{\"chat_id\":\"%s\",\"message\":", turn->chat.text);
-	fynq_buf_add(b, question);
-	fynq_buf_add(b, FYNQ_STR(",\"reply\":"));
-	fynq_buf_add(b, told->reply);
-	fynq_buf_add_char(b, '}');
 }
 
 static void
@@ -197,7 +130,7 @@ fynq_client_begin(struct fynq_client *c)
 void
 fynq_client_delta(struct fynq_client *c, struct fynq_str text, size_t offset)
 {
-	struct fynq_buf events = FYNQ_BUF_INIT(EVENT_MAX);
+	struct fynq_buf events = FYNQ_BUF_INIT(ANSWER_MAX);
 
 	if (!c->events || text.n == 0)
 		return;
@@ -210,14 +143,14 @@ void
 fynq_client_done(
     struct fynq_client *c, struct fynq_str question, const struct fynq_told *told, size_t offset)
 {
-	struct fynq_buf b = FYNQ_BUF_INIT(EVENT_MAX);
+	struct fynq_buf b = FYNQ_BUF_INIT(ANSWER_MAX);
 
 	if (c->events) {
 		fynq_client_begin(c);
 		fynq_events_done(&b, told, offset);
 		send_events(c, &b);
 	} else {
-		fynq_answer_json(&b, c->turn, question, told);
+		fynq_events_whole(&b, c->turn, question, told);
 		(void)fynq_reply_json(c->rq, 201, fynq_buf_str(&b));
 		send_whole(c);
 		fynq_buf_release(&b);
@@ -225,23 +158,12 @@ fynq_client_done(
 	finish(c);
 }
 
-enum fynq_err
-fynq_answer_fail(struct fynq_req *rq, enum fynq_err e)
-{
-	if (e == FYNQ_E_GEMINI_BLOCKED)
-		return fynq_fail(rq, e,
-		    "I cannot help with this one. Try to ask it in other words, or ask about the "
-		    "part of it that you want to learn. If something worries you, talk to somebody "
-		    "you trust.");
-	return fynq_fail(rq, e, NULL);
-}
-
 void
 fynq_client_problem(struct fynq_client *c, enum fynq_err e, int retry_after, size_t offset)
 {
 	struct fynq_buf b = FYNQ_BUF_INIT(65536);
 
-	(void)fynq_answer_fail(c->rq, e);
+	(void)fynq_events_fail(c->rq, e);
 	c->rq->problem.retry_after = retry_after;
 	if (c->head_sent) {
 		fynq_events_error(&b, &c->rq->problem, c->rq->id, offset);

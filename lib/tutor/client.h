@@ -1,5 +1,5 @@
 /*
- * The client of an answer, and the words in which it is told of it.
+ * The client of an answer.
  *
  * A client is told everything once: the reply as server-sent events while it comes, or whole at its
  * end, or a problem. After that, or once it went away, it is on its own: it ends when its bytes are
@@ -51,24 +51,7 @@ void fynq_client_done(
 /* The problem, as the last event or as the whole answer. */
 void fynq_client_problem(struct fynq_client *c, enum fynq_err e, int retry_after, size_t offset);
 
-/* Record that the reply failed with e, in words for a student where the title is not enough. */
-enum fynq_err fynq_answer_fail(struct fynq_req *rq, enum fynq_err e);
-
 /* Another client has taken its place: its events end, or, where none came, it is told of that. */
 void fynq_client_leave(struct fynq_client *c);
-
-/*
- * The events of a reply, as text: a reply that is told from the database. The id of an event is
- * how many bytes of the reply's text were told with it; that of the last one is one more.
- */
-void fynq_events_start(struct fynq_buf *b, const struct fynq_turn *turn);
-void fynq_events_delta(struct fynq_buf *b, struct fynq_str text, size_t offset);
-void fynq_events_done(struct fynq_buf *b, const struct fynq_told *told, size_t offset);
-void fynq_events_error(
-    struct fynq_buf *b, const struct fynq_problem *problem, struct fynq_str id, size_t offset);
-
-/* The whole answer to a question, as JSON. */
-void fynq_answer_json(struct fynq_buf *b, const struct fynq_turn *turn, struct fynq_str question,
-    const struct fynq_told *told);
 
 #endif

@@ -9,6 +9,7 @@
 #include "tutor/answer.h"
 #include "tutor/client.h"
 #include "tutor/context.h"
+#include "tutor/events.h"
 #include "tutor/handover.h"
 #include "tutor/runner.h"
 #include "tutor/tutor.h"
@@ -44,7 +45,7 @@ past_error(struct fynq_req *rq, const struct fynq_past *past)
 {
 	enum fynq_err e = fynq_err_of_code(past->error);
 
-	return fynq_answer_fail(rq, e != FYNQ_OK ? e : FYNQ_E_INTERNAL);
+	return fynq_events_fail(rq, e != FYNQ_OK ? e : FYNQ_E_INTERNAL);
 }
 
 /* The events of a reply that stands, from that byte of its text on. */
@@ -90,7 +91,7 @@ replay(struct fynq_req *rq, const struct fynq_uuid *reply, bool events)
 		return past_error(rq, &past);
 	if (events)
 		return tell_events(rq, &past, 0, false);
-	fynq_answer_json(&body, &past.turn, past.question, &past.told);
+	fynq_events_whole(&body, &past.turn, past.question, &past.told);
 	(void)fynq_reply_json(rq, 201, fynq_arena_copy(rq->arena, fynq_buf_str(&body)));
 	fynq_buf_release(&body);
 	return FYNQ_OK;

@@ -384,9 +384,9 @@ nowhere_to_put_it(void **state)
 {
 	(void)state;
 	fynq_config.files_dir = "/nowhere/at/all";
-	assert_string_equal(take_form(FYNQ_STR(TITLE PNG("1") END)), "internal ");
+	assert_string_equal(take_form(FYNQ_STR(TITLE PNG("1") END)), "storage_unavailable ");
 	fynq_config.files_dir = "/proc";
-	assert_string_equal(take_form(FYNQ_STR(TITLE PNG("1") END)), "internal ");
+	assert_string_equal(take_form(FYNQ_STR(TITLE PNG("1") END)), "storage_unavailable ");
 	/* A form without a file needs no place. */
 	assert_string_equal(take_form(FYNQ_STR(TITLE END)), "");
 }

@@ -11,8 +11,8 @@
 #include "base/clock.h"
 #include "base/config.h"
 #include "http/fields.h"
+#include "http/upload.h"
 #include "storage/picture.h"
-#include "storage/store.h"
 #include "unit.h"
 
 #define JPEG	   "\xff\xd8\xff\xe0\0\x10JFIF\0\1\1\0\0\1\0\1\0\0"
@@ -74,12 +74,12 @@ program(const char *name, const char *script)
 static enum fynq_err
 prepare(struct fynq_req **rq_r, struct fynq_str bytes, struct fynq_picture *picture_r)
 {
-	int fd;
+	struct fynq_upload upload;
 
 	*rq_r = fynq_req_new(-1, true);
-	assert_int_equal(fynq_store_scratch(*rq_r, &fd), FYNQ_OK);
-	assert_int_equal(write(fd, bytes.p, bytes.n), bytes.n);
-	return fynq_picture_prepare(*rq_r, fd, (int64_t)bytes.n, picture_r);
+	assert_int_equal(fynq_upload_open(*rq_r, &upload), FYNQ_OK);
+	assert_int_equal(write(upload.fd, bytes.p, bytes.n), bytes.n);
+	return fynq_picture_prepare(*rq_r, upload.fd, (int64_t)bytes.n, picture_r);
 }
 
 #define ABC_SHA256 "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"

@@ -5,6 +5,7 @@
 
 #include "base/config.h"
 #include "storage/file.h"
+#include "http/upload.h"
 #include "storage/store.h"
 #include "unit.h"
 
@@ -20,7 +21,7 @@ static int
 setup(void **state)
 {
 	static char folder[] = "store-XXXXXX", files[80];
-	int fd;
+	struct fynq_upload upload;
 
 	(void)state;
 	strcpy(folder, "store-XXXXXX");
@@ -30,9 +31,9 @@ setup(void **state)
 	fynq_config.files_dir = files;
 	umask(077);
 	rq = fynq_req_new(-1, true);
-	assert_int_equal(fynq_store_scratch(rq, &fd), FYNQ_OK);
-	assert_int_equal(write(fd, "0123456789", 10), 10);
-	source = fd;
+	assert_int_equal(fynq_upload_open(rq, &upload), FYNQ_OK);
+	assert_int_equal(write(upload.fd, "0123456789", 10), 10);
+	source = upload.fd;
 	return 0;
 }
 
@@ -153,11 +154,11 @@ nothing_by_halves(void **state)
 static void
 no_folder(void **state)
 {
-	int fd;
+	struct fynq_upload upload;
 
 	(void)state;
 	fynq_config.files_dir = "/proc/nowhere";
-	assert_int_equal(fynq_store_scratch(rq, &fd), FYNQ_E_STORAGE_UNAVAILABLE);
+	assert_int_equal(fynq_upload_open(rq, &upload), FYNQ_E_STORAGE_UNAVAILABLE);
 	assert_int_equal(fynq_store()->put(rq, KEY, source, 1), FYNQ_E_STORAGE_UNAVAILABLE);
 	assert_int_equal(rq->problem.error, FYNQ_E_STORAGE_UNAVAILABLE);
 }

@@ -1,7 +1,8 @@
 /*
- * The caller's own profile, and what they have used.
+ * The caller's own profile, what they have used, and what they may ask for; and all users, for
+ * admins. This file has the routes; users.h says where the other handlers are.
  */
-#include "fynq.h"
+#include "users.h"
 
 enum { BODY_MAX = 16384, PREFERENCES_MAX = 4096 };
 
@@ -74,6 +75,11 @@ static const struct fynq_route routes[] = {
 	{ FYNQ_PATCH, "/api/v1/users/me", FYNQ_USER, patch_in, .body_max = BODY_MAX, .status = 200,
 	    .out = profile_out, .errors = patch_errors, .handler = patch_me,
 	    .summary = "Change the caller's profile; null clears a field." },
+	{ FYNQ_DELETE, "/api/v1/users/me", FYNQ_USER, .status = 204, .handler = delete_me,
+	    .summary = "Erase the caller: account, profile, chats, files. 202 where a part of it "
+		       "follows later." },
+	{ FYNQ_POST, "/api/v1/users/me/export", FYNQ_USER, .status = 200, .also = "application/zip",
+	    .handler = post_export, .summary = "Everything that is held about the caller." },
 	{ FYNQ_GET, "/api/v1/users/me/usage", FYNQ_USER, .status = 200, .out = usage_out,
 	    .handler = get_usage, .summary = "What the caller has used of their limits." },
 	{ 0 }

@@ -1,6 +1,7 @@
 #include "base/clock.h"
 #include "http/response.h"
 #include "identity/identity.h"
+#include "identity/standing.h"
 #include "identity/token.h"
 
 /* The token of "Authorization: Bearer ..." (RFC 6750 section 2.1); absent for any other scheme. */
@@ -41,5 +42,9 @@ fynq_authorise(struct fynq_req *rq, enum fynq_who who)
 			     "error_description=\"The access token has expired\""));
 	if (e != FYNQ_OK)
 		return challenge(rq, e, FYNQ_STR("Bearer error=\"invalid_token\""));
+	e = fynq_standing_check(rq);
+	if (e == FYNQ_E_UNAUTHORIZED)
+		return challenge(rq, e, FYNQ_STR("Bearer error=\"invalid_token\""));
+	FYNQ_TRY(e);
 	return rq->caller.role >= who ? FYNQ_OK : fynq_fail(rq, FYNQ_E_FORBIDDEN, NULL);
 }

@@ -1,5 +1,9 @@
+#include <string.h>
+
+#include "base/config.h"
 #include "identity/identity.h"
 #include "identity/provider.h"
+#include "identity/rules.h"
 #include "identity/token.h"
 
 const char *const fynq_scope_names[] = {
@@ -9,14 +13,25 @@ const char *const fynq_scope_names[] = {
 	NULL,
 };
 
+const char *const fynq_token_kinds[] = {
+	[FYNQ_MAIL_SIGNUP] = "signup",
+	[FYNQ_MAIL_RECOVERY] = "recovery",
+	NULL,
+};
+
 bool
 fynq_identity_init(struct fynq_buf *problems_r)
 {
-	return fynq_token_init(problems_r);
+	if (strcmp(fynq_config.auth, "local") != 0 && strcmp(fynq_config.auth, "supabase") != 0) {
+		fynq_buf_add(problems_r, FYNQ_STR("FYNQ_AUTH: local or supabase\n"));
+		return false;
+	}
+	return fynq_token_init(problems_r) && fynq_rules_init(problems_r);
 }
 
 const struct fynq_provider *
 fynq_provider(void)
 {
-	return &fynq_provider_local;
+	return strcmp(fynq_config.auth, "supabase") == 0 ? &fynq_provider_supabase
+							 : &fynq_provider_local;
 }

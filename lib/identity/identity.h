@@ -10,7 +10,7 @@
 #include "http/request.h"
 
 /*
- * Read the key of the settings (FYNQ_JWT_KEY_FILE for ES256, else FYNQ_JWT_SECRET for HS256) and
+ * Read the key of the settings (FYNQ_JWT_KEYS_DIR for ES256, else FYNQ_JWT_SECRET for HS256) and
  * prepare the cache of verified tokens. Once, before any thread starts. False where there is no
  * usable key; problems_r then names the setting.
  */

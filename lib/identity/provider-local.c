@@ -1,14 +1,13 @@
-#include <arpa/inet.h>
-
 #include "base/clock.h"
 #include "base/config.h"
 #include "base/log.h"
 #include "data/db.h"
+#include "http/client.h"
 #include "identity/password.h"
 #include "identity/provider.h"
 #include "identity/token.h"
 
-enum { USER_AGENT_MAX = 256, SECRET_BYTES = 32 };
+enum { SECRET_BYTES = 32 };
 
 #define SIGNED_UP FYNQ_SQL_TIME("u.created_at")
 
@@ -118,31 +117,6 @@ new_refresh(struct fynq_arena *a)
 	return refresh;
 }
 
-/* The client's own words about itself, cut between characters; absent where they are not text. */
-static struct fynq_str
-user_agent(const struct fynq_req *rq)
-{
-	struct fynq_str agent = fynq_req_param(rq, "HTTP_USER_AGENT");
-
-	if (agent.n > USER_AGENT_MAX)
-		for (agent.n = USER_AGENT_MAX; agent.n > 0; agent.n--)
-			if ((agent.p[agent.n] & 0xc0) != 0x80)
-				break;
-	return agent.n > 0 && fynq_str_utf8(agent) ? agent : (struct fynq_str){ 0 };
-}
-
-static struct fynq_str
-client_address(const struct fynq_req *rq)
-{
-	struct fynq_str address = fynq_req_param(rq, "REMOTE_ADDR");
-	unsigned char bytes[16];
-
-	if (address.n > 0 && (inet_pton(AF_INET, address.p, bytes) == 1 ||
-				 inet_pton(AF_INET6, address.p, bytes) == 1))
-		return address;
-	return (struct fynq_str){ 0 };
-}
-
 /* The tokens for a row of SESSION_COLUMNS. */
 static enum fynq_err
 give_session(struct fynq_req *rq, const struct fynq_rows *rows, const struct refresh *refresh,
@@ -188,7 +162,7 @@ register_user(
 		    NULL },
 		{ &open_session,
 		    FYNQ_ARGS(fynq_uuid_str(&user), fynq_str_of(hash), fynq_uuid_str(&session),
-			user_agent(rq), client_address(rq), fynq_str_of(refresh->hash)),
+			fynq_client_agent(rq), fynq_client_address(rq), fynq_str_of(refresh->hash)),
 		    &rows },
 	    },
 	    2);
@@ -218,8 +192,8 @@ login(struct fynq_req *rq, struct fynq_str email, struct fynq_str password,
 	if (fynq_str_eq(banned, FYNQ_STR("t")))
 		return fynq_fail(rq, FYNQ_E_DISABLED, NULL);
 	FYNQ_TRY(fynq_db_run(rq, &open_session,
-	    FYNQ_ARGS(user, hash, fynq_uuid_str(&session), user_agent(rq), client_address(rq),
-		fynq_str_of(refresh->hash)),
+	    FYNQ_ARGS(user, hash, fynq_uuid_str(&session), fynq_client_agent(rq),
+		fynq_client_address(rq), fynq_str_of(refresh->hash)),
 	    &rows));
 	if (rows.n == 0)
 		return fynq_fail(rq, FYNQ_E_BAD_CREDENTIALS, NULL);
@@ -274,9 +248,101 @@ logout(struct fynq_req *rq, enum fynq_scope scope)
 	    NULL);
 }
 
+static enum fynq_err
+send_mail(struct fynq_req *rq, enum fynq_mail_kind kind, struct fynq_str email)
+{
+	(void)kind, (void)email;
+	return fynq_fail(rq, FYNQ_E_INTERNAL, NULL);
+}
+
+static enum fynq_err
+verify(struct fynq_req *rq, enum fynq_mail_kind kind, struct fynq_str token,
+    struct fynq_session *session_r)
+{
+	(void)kind, (void)token, (void)session_r;
+	return fynq_fail(rq, FYNQ_E_INTERNAL, NULL);
+}
+
+static enum fynq_err
+reset(struct fynq_req *rq, struct fynq_str token, struct fynq_str password,
+    struct fynq_session *session_r)
+{
+	(void)token, (void)password, (void)session_r;
+	return fynq_fail(rq, FYNQ_E_INTERNAL, NULL);
+}
+
+static enum fynq_err
+change_password(struct fynq_req *rq, struct fynq_str current, struct fynq_str password)
+{
+	(void)current, (void)password;
+	return fynq_fail(rq, FYNQ_E_INTERNAL, NULL);
+}
+
+static enum fynq_err
+authorize_url(struct fynq_req *rq, struct fynq_str service, struct fynq_str callback,
+    struct fynq_str challenge, struct fynq_str *url_r)
+{
+	(void)service, (void)callback, (void)challenge, (void)url_r;
+	return fynq_fail(rq, FYNQ_E_INTERNAL, NULL);
+}
+
+static enum fynq_err
+exchange(struct fynq_req *rq, struct fynq_str code, struct fynq_str verifier,
+    struct fynq_session *session_r)
+{
+	(void)code, (void)verifier, (void)session_r;
+	return fynq_fail(rq, FYNQ_E_INTERNAL, NULL);
+}
+
+static enum fynq_err
+create_user(struct fynq_req *rq, const struct fynq_account *account, struct fynq_uuid *id_r)
+{
+	(void)account, (void)id_r;
+	return fynq_fail(rq, FYNQ_E_INTERNAL, NULL);
+}
+
+static enum fynq_err
+set_role(struct fynq_req *rq, struct fynq_str id, struct fynq_str role)
+{
+	(void)id, (void)role;
+	return fynq_fail(rq, FYNQ_E_INTERNAL, NULL);
+}
+
+static enum fynq_err
+set_disabled(struct fynq_req *rq, struct fynq_str id, bool disabled)
+{
+	(void)id, (void)disabled;
+	return fynq_fail(rq, FYNQ_E_INTERNAL, NULL);
+}
+
+static enum fynq_err
+set_password(struct fynq_req *rq, struct fynq_str id, struct fynq_str password)
+{
+	(void)id, (void)password;
+	return fynq_fail(rq, FYNQ_E_INTERNAL, NULL);
+}
+
+static enum fynq_err
+delete_user(struct fynq_req *rq, struct fynq_str id)
+{
+	(void)id;
+	return fynq_fail(rq, FYNQ_E_INTERNAL, NULL);
+}
+
 const struct fynq_provider fynq_provider_local = {
 	.register_user = register_user,
 	.login = login,
 	.refresh = refresh_session,
 	.logout = logout,
+	.send_mail = send_mail,
+	.verify = verify,
+	.reset = reset,
+	.change_password = change_password,
+	.authorize_url = authorize_url,
+	.exchange = exchange,
+	.create_user = create_user,
+	.set_role = set_role,
+	.set_disabled = set_disabled,
+	.set_password = set_password,
+	.delete_user = delete_user,
 };

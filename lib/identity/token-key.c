@@ -80,18 +80,18 @@ load_hs256(struct fynq_token_key *key, struct fynq_str secret)
 bool
 fynq_token_key_load(struct fynq_token_key *key_r, struct fynq_buf *problems_r)
 {
-	const char *path = fynq_config.jwt_key_file;
+	const char *path = fynq_config.jwt_keys_dir;
 
 	if (path[0] == '\0') {
 		if (load_hs256(key_r, fynq_str_of(fynq_config.jwt_secret)))
 			return true;
 		fynq_buf_printf(
-		    problems_r, "FYNQ_JWT_SECRET: it must be set, or FYNQ_JWT_KEY_FILE\n");
+		    problems_r, "FYNQ_JWT_SECRET: it must be set, or FYNQ_JWT_KEYS_DIR\n");
 		return false;
 	}
 	if (load_es256(key_r, path))
 		return true;
 	fynq_buf_printf(problems_r,
-	    "FYNQ_JWT_KEY_FILE: %s is not a P-256 private key in PEM without a passphrase\n", path);
+	    "FYNQ_JWT_KEYS_DIR: %s is not a P-256 private key in PEM without a passphrase\n", path);
 	return false;
 }

@@ -20,7 +20,7 @@ struct fynq_token_key {
 };
 
 /*
- * The P-256 private key in FYNQ_JWT_KEY_FILE for ES256, else FYNQ_JWT_SECRET for HS256. False,
+ * The P-256 private key in FYNQ_JWT_KEYS_DIR for ES256, else FYNQ_JWT_SECRET for HS256. False,
  * with a line that names the setting, where there is no usable one.
  */
 bool fynq_token_key_load(struct fynq_token_key *key_r, struct fynq_buf *problems_r);

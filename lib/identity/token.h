@@ -1,7 +1,7 @@
 /*
  * Access tokens: JSON Web Tokens (RFC 7519) with the claims of Supabase Auth.
  *
- * The key decides the algorithm, never the token (RFC 8725 section 3.1): with FYNQ_JWT_KEY_FILE
+ * The key decides the algorithm, never the token (RFC 8725 section 3.1): with FYNQ_JWT_KEYS_DIR
  * only ES256 is accepted, with FYNQ_JWT_SECRET only HS256. A token is valid until it expires, also
  * when its session has ended meanwhile: FYNQ_JWT_SECONDS bounds that.
  */

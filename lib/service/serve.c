@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/config.h"
 #include "base/evloop.h"
+#include "base/fetch.h"
 #include "base/jobs.h"
 #include "base/log.h"
 #include "data/db.h"
@@ -53,6 +54,7 @@ prepare(const char *name)
 		fynq_buf_printf(&problems, "FYNQ_LOG: cannot open %s\n", fynq_config.log);
 	ok = ok && fynq_identity_init(&problems) && fynq_host_init(&problems);
 	if (ok && problems.n == 0) {
+		fynq_fetch_init();
 		fynq_jobs_init();
 		fynq_evloop_init();
 		fynq_db_init();
@@ -91,6 +93,8 @@ serve_cgi(const struct fynq_route *routes, const struct fynq_companion *companio
 		fynq_reply_send(rq);
 		fynq_access_log(rq);
 		fynq_req_free(&rq);
+		while (fynq_jobs_run())
+			continue;
 	} else {
 		rq->detached(rq);
 		while (companion != NULL && companion->active() > 0)

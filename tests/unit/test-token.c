@@ -449,17 +449,17 @@ use_key(char *path)
 	struct fynq_buf problems = FYNQ_BUF_INIT(1024);
 	bool usable;
 
-	fynq_config.jwt_key_file = path;
+	fynq_config.jwt_keys_dir = path;
 	usable = fynq_token_init(&problems);
 	if (usable)
 		assert_int_equal(problems.n, 0);
 	else
 		assert_non_null(memmem(
-		    problems.p, problems.n, "FYNQ_JWT_KEY_FILE: ", strlen("FYNQ_JWT_KEY_FILE: ")));
+		    problems.p, problems.n, "FYNQ_JWT_KEYS_DIR: ", strlen("FYNQ_JWT_KEYS_DIR: ")));
 	fynq_buf_release(&problems);
 	unlink(path);
 	free(path);
-	fynq_config.jwt_key_file = "";
+	fynq_config.jwt_keys_dir = "";
 	return usable;
 }
 
@@ -536,7 +536,7 @@ static int
 set_up(void **state)
 {
 	fynq_config.jwt_secret = secret;
-	fynq_config.jwt_key_file = "";
+	fynq_config.jwt_keys_dir = "";
 	fynq_config.jwt_issuer = "fynq";
 	fynq_config.jwt_audience = "authenticated";
 	fynq_config.jwt_seconds = TOKEN_SECONDS;

@@ -30,7 +30,6 @@ static const struct fynq_stmt describe_newcomer = { "supabase_newcomer", FYNQ_AS
 static const struct fynq_stmt end_sessions = { "supabase_end_sessions", FYNQ_AS_SERVICE,
 	FYNQ_REPEATABLE, "select fynq.end_sessions($1::uuid)" };
 
-/* No row where the account is not disabled. */
 static const struct fynq_stmt disabled_password = { "disabled_password", FYNQ_AS_SERVICE,
 	FYNQ_REPEATABLE, "select fynq.disabled_password($1::text)" };
 
@@ -150,14 +149,12 @@ register_user(
 static enum fynq_err
 refuse_disabled(struct fynq_req *rq, struct fynq_str email, struct fynq_str password)
 {
-	struct fynq_str hash = { 0 };
 	struct fynq_rows rows;
+	bool right;
 
 	FYNQ_TRY(fynq_db_run(rq, &disabled_password, FYNQ_ARGS(email), &rows));
-	if (rows.n > 0)
-		hash = fynq_rows_str(&rows, 0, 0);
-	return fynq_fail(rq,
-	    fynq_password_check(password, hash) ? FYNQ_E_DISABLED : FYNQ_E_BAD_CREDENTIALS, NULL);
+	right = fynq_password_check(password, fynq_rows_str(&rows, 0, 0));
+	return fynq_fail(rq, right ? FYNQ_E_DISABLED : FYNQ_E_BAD_CREDENTIALS, NULL);
 }
 
 /*

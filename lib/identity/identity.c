@@ -3,6 +3,7 @@
 
 #include "base/config.h"
 #include "identity/identity.h"
+#include "identity/mail.h"
 #include "identity/provider.h"
 #include "identity/redirect.h"
 #include "identity/rules.h"
@@ -63,6 +64,13 @@ init_supabase(struct fynq_buf *problems_r)
 	return good;
 }
 
+const char *const fynq_mail_names[FYNQ_MAIL_KINDS] = {
+	[FYNQ_MAIL_SIGNUP] = "signup",
+	[FYNQ_MAIL_RECOVERY] = "recovery",
+	[FYNQ_MAIL_EXISTS] = "exists",
+	[FYNQ_MAIL_CHANGED] = "password-changed",
+};
+
 bool
 fynq_identity_init(struct fynq_buf *problems_r)
 {
@@ -74,7 +82,8 @@ fynq_identity_init(struct fynq_buf *problems_r)
 	}
 	if ((supabase && !init_supabase(problems_r)) || !fynq_redirect_init(problems_r))
 		return false;
-	return fynq_token_init(problems_r) && fynq_rules_init(problems_r);
+	return fynq_token_init(problems_r) && fynq_rules_init(problems_r) &&
+	       fynq_mail_init(problems_r);
 }
 
 const struct fynq_provider *

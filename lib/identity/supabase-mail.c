@@ -24,9 +24,9 @@ with_site(struct fynq_arena *a, const char *path)
 }
 
 /*
- * They find out whether the address has an account, and say nothing. To the owner of an address
- * that is registered again they write nothing: EXISTS is not theirs to send. What they refuse to
- * do now for having done it a moment ago is tried again as anything that fails.
+ * They find out whether the address has an account, and say nothing. Mails of other kinds are
+ * theirs to send without being asked, or not to send. What they refuse to do now for having done it
+ * a moment ago is tried again, as anything that fails.
  */
 enum fynq_err
 fynq_supabase_send_mail(struct fynq_req *rq, enum fynq_mail_kind kind, struct fynq_str email)
@@ -42,7 +42,7 @@ fynq_supabase_send_mail(struct fynq_req *rq, enum fynq_mail_kind kind, struct fy
 	struct fynq_gotrue_answer answer;
 	enum fynq_err e;
 
-	if (kind == FYNQ_MAIL_EXISTS)
+	if (!signup && kind != FYNQ_MAIL_RECOVERY)
 		return FYNQ_OK;
 	e = fynq_gotrue_ask(rq, &ask, &answer);
 	if (e == FYNQ_OK || e == FYNQ_E_INVALID) /* No address of an account. */

@@ -2,7 +2,7 @@
 # What must be installed, in groups. PACKAGE:COMMAND is also satisfied by the command, as Node.js
 # often comes from elsewhere.
 packages_build="autoconf automake libtool pkg-config make gcc libc6-dev libfcgi-dev
-	libcurl4-openssl-dev libjson-c-dev libpq-dev libjwt-dev libssl-dev libcrypt-dev
+	libcurl4-openssl-dev libjson-c-dev libpq-dev libssl-dev libcrypt-dev
 	libmagic-dev"
 packages_run="postgresql-15 nginx spawn-fcgi multiwatch nodejs:node curl openssl
 	libvips-tools"

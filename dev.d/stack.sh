@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# A stack: PostgreSQL, Gemini's stand-in, the pools and Nginx, all private to one folder. Starting it
+# A stack: PostgreSQL, the stand-ins, the pools and Nginx, all private to one folder. Starting it
 # again starts what is down and restarts what has changed, and nothing else.
 
 state=$state_base/main
@@ -10,6 +10,7 @@ up_usage() {
 		  --state DIR        the stack's folder; $state by default
 		  --asan             the build with AddressSanitizer
 		  --fast             PostgreSQL may lose what it stored when the machine fails
+		  --auth WHO         who keeps the accounts: local, or supabase, a stand-in for it
 		  --set NAME=VALUE   a setting of the service, such as FYNQ_PROCESSES=4
 		  --defaults         limits, retries and titles as in docs/config.md; else none, for tests
 		  --built            use what was built and installed last
@@ -42,6 +43,14 @@ read_options() {
 		--state) shift ;;
 		--asan) build='build-asan' ;;
 		--fast) fsync=off ;;
+		--auth)
+			auth=${2:-}
+			case $auth in
+			local | supabase) ;;
+			*) die "--auth needs local or supabase" ;;
+			esac
+			shift
+			;;
 		--defaults) defaults=yes ;;
 		--built) built=yes ;;
 		--json) json=yes ;;
@@ -62,7 +71,7 @@ read_options() {
 	done
 	root=$top/$build/root
 	make_state
-	printf '%s %s %s\n' "$build" "$fsync" "$defaults" >"$state/options"
+	printf '%s %s %s %s\n' "$build" "$fsync" "$defaults" "$auth" >"$state/options"
 	if [ "${#settings[@]}" -gt 0 ]; then
 		printf '%s\n' "${settings[@]}" >"$state/more.conf"
 	fi
@@ -70,9 +79,10 @@ read_options() {
 
 # What the stack's first start decided.
 recall() {
-	build=build fsync=on defaults=no built=no json=no
+	build=build fsync=on defaults=no auth=local built=no json=no
 	if [ -f "$state/options" ]; then
-		read -r build fsync defaults <"$state/options"
+		read -r build fsync defaults auth <"$state/options"
+		auth=${auth:-local}
 	fi
 	root=$top/$build/root
 }
@@ -134,9 +144,7 @@ start_stand_in() {
 	stop_gemini
 	write_secret "$state/secret/gemini_api_key" "the stand-in takes any key"
 	if [ ! -f "$state/gemini.pem" ]; then
-		(umask 077 && openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes \
-			-keyout "$state/secret/gemini_key.pem" -out "$state/gemini.pem" -days 3650 \
-			-subj /CN=localhost -addext subjectAltName=IP:127.0.0.1,DNS:localhost)
+		make_certificate "$state/gemini.pem" "$state/secret/gemini_key.pem"
 	fi
 	# On the port it had before, where it had one: then the pools' settings stay as they are.
 	setsid node tests/fakes/gemini/main.mjs --cert "$state/gemini.pem" \
@@ -171,7 +179,6 @@ write_settings() {
 		fi
 		cat <<-EOF
 			FYNQ_DATABASE_URL_FILE=$state/secret/database_url
-			FYNQ_JWT_SECRET_FILE=$state/secret/jwt
 			FYNQ_GEMINI_API_KEY_FILE=$state/secret/gemini_api_key
 			FYNQ_LOG=$state/log/fynq.log
 			FYNQ_RUN_DIR=$state/run
@@ -179,6 +186,11 @@ write_settings() {
 			FYNQ_FILES_DIR=$state/files
 			FYNQ_MIGRATIONS_DIR=$root/share/fynq/migrations
 		EOF
+		if [ "$auth" = supabase ]; then
+			supabase_settings
+		else
+			printf 'FYNQ_JWT_SECRET_FILE=%s\n' "$state/secret/jwt"
+		fi
 		if [ -f "$state/gemini.json" ]; then
 			printf 'FYNQ_GEMINI_URL=%s/v1beta\n' "$(gemini_field url)"
 			printf 'FYNQ_GEMINI_CA_FILE=%s\n' "$state/gemini.pem"
@@ -331,6 +343,10 @@ up() {
 	else
 		part "the stand-in for Gemini" start_stand_in
 	fi
+	if [ "$auth" = supabase ]; then
+		need_npm
+		part "the stand-in for Supabase Auth" start_supabase
+	fi
 	write_settings
 	part "migrations" migrate
 	give_password
@@ -345,6 +361,9 @@ stack_json() {
 		  "url": "$(stack_url)",
 		  "gemini": "$(gemini_field url)",
 		  "gemini_control": "$(gemini_field control)",
+		  "auth": "$auth",
+		  "supabase": "$(supabase_field url)",
+		  "supabase_control": "$(supabase_field control)",
 		  "database_url": "$(database_url postgres)",
 		  "owner_url": "$(database_url fynq_owner)",
 		  "config": "$state/fynq.conf",
@@ -372,6 +391,7 @@ down() {
 		ctl stop
 	fi
 	stop_gemini
+	stop_supabase
 	stop_postgres
 }
 
@@ -403,6 +423,13 @@ status_command() {
 		echo "Gemini: the stand-in, $(gemini_field url)"
 	else
 		echo "Gemini: Google, or down"
+	fi
+	if [ "$auth" = supabase ]; then
+		if runs "$(supabase_field pid)" main.mjs; then
+			echo "Supabase Auth: the stand-in, $(supabase_field url)"
+		else
+			echo "Supabase Auth: down"
+		fi
 	fi
 	ctl status
 }

@@ -45,13 +45,6 @@ make_supabase() {
 	fi
 }
 
-# make_certificate FILE KEY_FILE: for this machine, signed by itself.
-make_certificate() {
-	(umask 077 && openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes \
-		-keyout "$2" -out "$1" -days 3650 -subj /CN=localhost \
-		-addext subjectAltName=IP:127.0.0.1,DNS:localhost)
-}
-
 # supabase_field NAME: of the line that the stand-in prints.
 supabase_field() {
 	[ -f "$state/supabase.json" ] || return 0

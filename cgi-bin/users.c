@@ -67,6 +67,9 @@ static const enum fynq_err get_errors[] = { FYNQ_E_NOT_FOUND, FYNQ_OK };
 static const enum fynq_err patch_errors[] = { FYNQ_E_NOT_FOUND, FYNQ_E_CONFLICT,
 	FYNQ_E_PRECONDITION_FAILED, FYNQ_OK };
 
+static const enum fynq_err export_errors[] = { FYNQ_E_RATE_LIMITED, FYNQ_E_STORAGE_UNAVAILABLE,
+	FYNQ_E_INSUFFICIENT_STORAGE, FYNQ_OK };
+
 static fynq_handler get_me, patch_me, get_usage;
 
 static const struct fynq_route routes[] = {
@@ -75,11 +78,13 @@ static const struct fynq_route routes[] = {
 	{ FYNQ_PATCH, "/api/v1/users/me", FYNQ_USER, patch_in, .body_max = BODY_MAX, .status = 200,
 	    .out = profile_out, .errors = patch_errors, .handler = patch_me,
 	    .summary = "Change the caller's profile; null clears a field." },
-	{ FYNQ_DELETE, "/api/v1/users/me", FYNQ_USER, .status = 204, .handler = delete_me,
-	    .summary = "Erase the caller: account, profile, chats, files. 202 where a part of it "
-		       "follows later." },
+	{ FYNQ_DELETE, "/api/v1/users/me", FYNQ_USER, .status = 204, .status_later = 202,
+	    .handler = delete_me,
+	    .summary = "Erase the caller: account, profile, chats, files. The account is out at "
+		       "once, also where a part of it follows later." },
 	{ FYNQ_POST, "/api/v1/users/me/export", FYNQ_USER, .status = 200, .also = "application/zip",
-	    .handler = post_export, .summary = "Everything that is held about the caller." },
+	    .errors = export_errors, .handler = post_export,
+	    .summary = "Everything that is held about the caller, in one file." },
 	{ FYNQ_GET, "/api/v1/users/me/usage", FYNQ_USER, .status = 200, .out = usage_out,
 	    .handler = get_usage, .summary = "What the caller has used of their limits." },
 	{ 0 }

@@ -4,7 +4,9 @@
 #include "account/upkeep.h"
 #include "base/evloop.h"
 #include "base/jobs.h"
+#include "identity/audit.h"
 #include "identity/outbox.h"
+#include "limits/attempts.h"
 
 enum { EVERY_MS = 60000 };
 
@@ -20,6 +22,8 @@ fynq_upkeep_run(struct fynq_req *rq)
 {
 	fynq_outbox_run(rq);
 	fynq_erasure_run(rq);
+	fynq_attempts_forget(rq);
+	fynq_audit_forget(rq);
 }
 
 static void

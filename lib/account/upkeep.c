@@ -4,7 +4,9 @@
 #include "account/upkeep.h"
 #include "base/evloop.h"
 #include "base/jobs.h"
+#include "identity/audit.h"
 #include "identity/outbox.h"
+#include "limits/attempts.h"
 
 enum { EVERY_MS = 60000 };
 
@@ -19,6 +21,8 @@ int
 fynq_upkeep_run(struct fynq_req *rq, bool now)
 {
 	fynq_outbox_run(rq);
+	fynq_attempts_forget(rq);
+	fynq_audit_forget(rq);
 	return fynq_erasure_run(rq, now);
 }
 

@@ -2,6 +2,7 @@
 
 #include "base/config.h"
 #include "identity/identity.h"
+#include "identity/mail.h"
 #include "identity/provider.h"
 #include "identity/rules.h"
 #include "identity/token.h"
@@ -19,6 +20,13 @@ const char *const fynq_token_kinds[] = {
 	NULL,
 };
 
+const char *const fynq_mail_names[FYNQ_MAIL_KINDS] = {
+	[FYNQ_MAIL_SIGNUP] = "signup",
+	[FYNQ_MAIL_RECOVERY] = "recovery",
+	[FYNQ_MAIL_EXISTS] = "exists",
+	[FYNQ_MAIL_CHANGED] = "password-changed",
+};
+
 bool
 fynq_identity_init(struct fynq_buf *problems_r)
 {
@@ -26,7 +34,8 @@ fynq_identity_init(struct fynq_buf *problems_r)
 		fynq_buf_add(problems_r, FYNQ_STR("FYNQ_AUTH: local or supabase\n"));
 		return false;
 	}
-	return fynq_token_init(problems_r) && fynq_rules_init(problems_r);
+	return fynq_token_init(problems_r) && fynq_rules_init(problems_r) &&
+	       fynq_mail_init(problems_r);
 }
 
 const struct fynq_provider *

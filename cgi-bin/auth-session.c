@@ -3,6 +3,8 @@
  */
 #include "auth.h"
 
+#include "identity/keys.h"
+
 /* The longest reply in bytes: an access token of 8 KB, a refresh token and a user. */
 enum { SESSION_MAX = 32768 };
 
@@ -149,9 +151,18 @@ delete_session(struct fynq_req *rq, const void *in_)
 	return fynq_reply_empty(rq, 204);
 }
 
+/* Whoever keeps the keys for as long as this says knows each before it signs. */
 enum fynq_err
 get_keys(struct fynq_req *rq, const void *in)
 {
+	struct fynq_str keys;
+	enum fynq_err e;
+
 	(void)in;
-	return fynq_fail(rq, FYNQ_E_INTERNAL, NULL);
+	e = fynq_keys_publish(rq->arena, fynq_clock_now_us() / 1000000, &keys);
+	if (e != FYNQ_OK)
+		return fynq_fail(rq, e, NULL);
+	fynq_reply_header(rq, "Cache-Control",
+	    fynq_arena_printf(rq->arena, "public, max-age=%d", FYNQ_KEYS_MAX_AGE));
+	return fynq_reply_json(rq, 200, keys);
 }

@@ -230,7 +230,8 @@ static const struct fynq_route routes[] = {
 	    .status = 200, .out = session_out, .errors = exchange_errors, .handler = post_exchange,
 	    .summary = "Trade that code for a session." },
 	{ FYNQ_GET, "/api/v1/auth/.well-known/jwks.json", FYNQ_ANYONE, .status = 200,
-	    .out = keys_out, .handler = get_keys, .summary = "The public keys of access tokens." },
+	    .out = keys_out, .errors = remote_errors, .handler = get_keys,
+	    .summary = "The public keys of access tokens." },
 	{ 0 }
 };
 

@@ -2,8 +2,8 @@
 # What must be installed, in groups. PACKAGE:COMMAND is also satisfied by the command, as Node.js
 # often comes from elsewhere.
 packages_build="autoconf automake libtool pkg-config make gcc libc6-dev libfcgi-dev
-	libcurl4-openssl-dev libjson-c-dev libpq-dev libjwt-dev libssl-dev libcrypt-dev
-	libmagic-dev libarchive-dev"
+	libcurl4-openssl-dev libjson-c-dev libpq-dev libssl-dev libcrypt-dev libmagic-dev
+	libarchive-dev"
 packages_run="postgresql-15 nginx spawn-fcgi multiwatch nodejs:node curl openssl
 	libvips-tools john-data"
 packages_test="libcmocka-dev valgrind postgresql-15-pgtap libtap-parser-sourcehandler-pgtap-perl

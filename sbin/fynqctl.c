@@ -11,6 +11,7 @@ static const struct command *const tables[] = {
 	config_commands,
 	upkeep_commands,
 	mail_commands,
+	keys_commands,
 };
 struct fynq_buf ctl_problems = FYNQ_BUF_INIT(65536);
 

@@ -39,6 +39,8 @@ fynq_authorise(struct fynq_req *rq, enum fynq_who who)
 		return challenge(rq, e,
 		    FYNQ_STR("Bearer error=\"invalid_token\", "
 			     "error_description=\"The access token has expired\""));
+	if (e == FYNQ_E_AUTH_UNAVAILABLE)
+		return fynq_fail(rq, e, NULL);
 	if (e != FYNQ_OK)
 		return challenge(rq, e, FYNQ_STR("Bearer error=\"invalid_token\""));
 	e = fynq_standing_check(rq);

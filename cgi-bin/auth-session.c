@@ -55,11 +55,13 @@ post_register(struct fynq_req *rq, const void *in_)
 
 	FYNQ_TRY(check_age(rq, in->birth_date));
 	FYNQ_TRY(fynq_rules_check(rq, "password", in->password, in->email, in->display_name));
-	FYNQ_TRY(fynq_attempt_count(rq, FYNQ_ATTEMPT_REGISTER, in->email));
+	FYNQ_TRY(count_try(rq, FYNQ_ATTEMPT_REGISTER, in->email));
 	FYNQ_TRY(fynq_provider()->register_user(rq,
 	    &(const struct fynq_registration){
 		in->email, in->password, in->birth_date.text, in->display_name, in->locale },
 	    &session));
+	fynq_audit_email(rq, FYNQ_EVENT_REGISTERED, in->email,
+	    session.access_token.n > 0 ? (struct fynq_str){ 0 } : FYNQ_STR("unconfirmed"));
 	return reply_session(rq, 201, &session);
 }
 
@@ -69,15 +71,19 @@ post_login(struct fynq_req *rq, const void *in_)
 {
 	const struct login_in *in = in_;
 	struct fynq_session session;
+	enum fynq_err e;
 
 	if (in->password.n > FYNQ_PASSWORD_MAX) {
 		fynq_fault(rq, FYNQ_STR("password"), "too_long",
 		    "It must have at most %d bytes in UTF-8.", FYNQ_PASSWORD_MAX);
 		return FYNQ_E_INVALID;
 	}
-	FYNQ_TRY(fynq_attempt_count(rq, FYNQ_ATTEMPT_PASSWORD, in->email));
-	FYNQ_TRY(fynq_provider()->login(rq, in->email, in->password, &session));
+	FYNQ_TRY(count_try(rq, FYNQ_ATTEMPT_PASSWORD, in->email));
+	e = fynq_provider()->login(rq, in->email, in->password, &session);
+	if (e != FYNQ_OK)
+		return try_failed(rq, e, in->email);
 	fynq_attempt_good(rq, FYNQ_ATTEMPT_PASSWORD, in->email);
+	fynq_audit_email(rq, FYNQ_EVENT_SIGNED_IN, in->email, FYNQ_STR("password"));
 	return reply_session(rq, 200, &session);
 }
 
@@ -101,6 +107,7 @@ post_logout(struct fynq_req *rq, const void *in_)
 		if (fynq_str_eq(in->scope, fynq_str_of(fynq_scope_names[i])))
 			scope = (enum fynq_scope)i;
 	FYNQ_TRY(fynq_provider()->logout(rq, scope));
+	fynq_audit(rq, FYNQ_EVENT_SIGNED_OUT, rq->caller.id, fynq_str_of(fynq_scope_names[scope]));
 	return fynq_reply_empty(rq, 204);
 }
 

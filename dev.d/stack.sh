@@ -125,6 +125,13 @@ use_google() {
 	write_secret "$state/secret/gemini_api_key" "$GEMINI_API_KEY"
 }
 
+# make_certificate FILE KEY: for a server of this machine.
+make_certificate() {
+	(umask 077 && openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes \
+		-keyout "$2" -out "$1" -days 3650 -subj /CN=localhost \
+		-addext subjectAltName=IP:127.0.0.1,IP:127.0.0.2,DNS:localhost)
+}
+
 start_stand_in() {
 	local url
 	if runs "$(gemini_field pid)" main.mjs && ! changed gemini tests/fakes/gemini/*.mjs; then
@@ -133,11 +140,7 @@ start_stand_in() {
 	url=$(gemini_field url)
 	stop_gemini
 	write_secret "$state/secret/gemini_api_key" "the stand-in takes any key"
-	if [ ! -f "$state/gemini.pem" ]; then
-		(umask 077 && openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes \
-			-keyout "$state/secret/gemini_key.pem" -out "$state/gemini.pem" -days 3650 \
-			-subj /CN=localhost -addext subjectAltName=IP:127.0.0.1,DNS:localhost)
-	fi
+	[ -f "$state/gemini.pem" ] || make_certificate "$state/gemini.pem" "$state/secret/gemini_key.pem"
 	# On the port it had before, where it had one: then the pools' settings stay as they are.
 	setsid node tests/fakes/gemini/main.mjs --cert "$state/gemini.pem" \
 		--key "$state/secret/gemini_key.pem" ${url:+--port "${url##*:}"} \
@@ -159,6 +162,42 @@ stop_gemini() {
 		kill "$pid"
 	fi
 	rm -f "$state/gemini.json"
+}
+
+# The stand-in for a mail server is for tests, and for whoever has installed what those need.
+wants_mail() {
+	[ "$defaults" != yes ] && [ -z "$(missing_packages python3-aiosmtpd)" ]
+}
+
+start_mail() {
+	local url
+	if runs "$(mail_field pid)" main.py && ! changed mail tests/fakes/smtp/main.py; then
+		return
+	fi
+	url=$(mail_field url)
+	stop_mail
+	[ -f "$state/mail.pem" ] || make_certificate "$state/mail.pem" "$state/secret/mail_key.pem"
+	# As with Gemini's, on the port it had before.
+	setsid /usr/bin/python3 tests/fakes/smtp/main.py --folder "$state/mail" \
+		--cert "$state/mail.pem" --key "$state/secret/mail_key.pem" \
+		${url:+--port "${url##*:}"} >"$state/mail.json" </dev/null &
+	wait_for "the mail server" 20 test -s "$state/mail.json"
+	unchanged mail tests/fakes/smtp/main.py
+}
+
+# mail_field NAME: of the line that it prints.
+mail_field() {
+	[ -f "$state/mail.json" ] || return 0
+	sed -n "s/.*\"$1\":\"\{0,1\}\([^\",}]*\).*/\1/p" "$state/mail.json"
+}
+
+stop_mail() {
+	local pid
+	pid=$(mail_field pid)
+	if runs "$pid" main.py; then
+		kill "$pid"
+	fi
+	rm -f "$state/mail.json"
 }
 
 write_settings() {
@@ -183,10 +222,16 @@ write_settings() {
 			printf 'FYNQ_GEMINI_URL=%s/v1beta\n' "$(gemini_field url)"
 			printf 'FYNQ_GEMINI_CA_FILE=%s\n' "$state/gemini.pem"
 		fi
+		if [ -f "$state/mail.json" ]; then
+			printf 'FYNQ_SMTP_URL=%s\n' "$(mail_field url)"
+			printf 'FYNQ_SMTP_CA_FILE=%s\n' "$state/mail.pem"
+			printf '%s\n' FYNQ_MAIL_FROM=tutor@fynq.example \
+				FYNQ_SITE_URL=https://app.fynq.example/account
+		fi
 		if [ "$defaults" != yes ]; then
 			printf 'FYNQ_LIMIT_%s=0/0/0/0\n' STUDENT TEACHER ADMIN
 			printf '%s\n' FYNQ_TITLES=off FYNQ_SUMMARIES=off FYNQ_GEMINI_TRIES=1 \
-				FYNQ_BREAKER_FAILURES=0
+				FYNQ_BREAKER_FAILURES=0 FYNQ_ATTEMPTS=off
 		fi
 	} >"$state/fynq.conf"
 }
@@ -331,6 +376,9 @@ up() {
 	else
 		part "the stand-in for Gemini" start_stand_in
 	fi
+	if wants_mail; then
+		part "the mail server" start_mail
+	fi
 	write_settings
 	part "migrations" migrate
 	give_password
@@ -372,6 +420,7 @@ down() {
 		ctl stop
 	fi
 	stop_gemini
+	stop_mail
 	stop_postgres
 }
 
@@ -403,6 +452,9 @@ status_command() {
 		echo "Gemini: the stand-in, $(gemini_field url)"
 	else
 		echo "Gemini: Google, or down"
+	fi
+	if runs "$(mail_field pid)" main.py; then
+		echo "Mail: the stand-in, $(mail_field url)"
 	fi
 	ctl status
 }

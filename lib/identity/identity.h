@@ -24,4 +24,10 @@ bool fynq_identity_init(struct fynq_buf *problems_r);
  */
 enum fynq_err fynq_authorise(struct fynq_req *rq, enum fynq_who who) FYNQ_MUST_CHECK;
 
+/*
+ * The token of "Authorization: Bearer ..." (RFC 6750 section 2.1); absent for any other scheme, and
+ * once the request is detached. For whoever passes it on to those who issued it.
+ */
+struct fynq_str fynq_bearer_token(const struct fynq_req *rq);
+
 #endif

@@ -1,25 +1,12 @@
 #include "base/clock.h"
 #include "base/config.h"
-#include "base/log.h"
-#include "data/db.h"
 #include "http/client.h"
+#include "identity/local.h"
+#include "identity/audit.h"
 #include "identity/password.h"
-#include "identity/provider.h"
 #include "identity/token.h"
 
 enum { SECRET_BYTES = 32 };
-
-#define SIGNED_UP FYNQ_SQL_TIME("u.created_at")
-
-/* What a session is made of: u is auth.users, s auth.sessions, p public.profiles. */
-#define SESSION_COLUMNS                                                                  \
-	" u.id, s.id, u.email, coalesce(u.raw_app_meta_data, '{}'),"                     \
-	" extract(epoch from s.created_at)::bigint,"                                     \
-	" json_build_object('id', u.id, 'email', u.email,"                               \
-	"  'role', case u.raw_app_meta_data ->> 'role'"                                  \
-	"   when 'admin' then 'admin' when 'teacher' then 'teacher' else 'student' end," \
-	"  'display_name', p.display_name, 'locale', p.locale, 'created_at', " SIGNED_UP ")"
-enum { USER_ID, SESSION_ID, EMAIL, APP_METADATA, SIGNED_IN, USER, SESSION_N_COLUMNS };
 
 /* The profile is made by a trigger, from what the user said. */
 static const struct fynq_stmt add_user = { "add_user", FYNQ_AS_SERVICE, FYNQ_ONCE,
@@ -31,14 +18,16 @@ static const struct fynq_stmt add_user = { "add_user", FYNQ_AS_SERVICE, FYNQ_ONC
 	" 'birth_date', $6::text)))" };
 
 static const struct fynq_stmt find_user = { "find_user", FYNQ_AS_SERVICE, FYNQ_REPEATABLE,
-	"select id, encrypted_password, coalesce(banned_until > now(), false)"
+	"select id, encrypted_password, coalesce(banned_until > now(), false),"
+	" email_confirmed_at is not null"
 	" from auth.users where lower(email) = lower($1::text) and deleted_at is null" };
 
 /* The hash is compared once more: the password may have been changed while it was checked. */
-static const struct fynq_stmt open_session = { "open_session", FYNQ_AS_SERVICE, FYNQ_ONCE,
+const struct fynq_stmt fynq_local_open_session = { "open_session", FYNQ_AS_SERVICE, FYNQ_ONCE,
 	"with u as ("
 	" update auth.users set last_sign_in_at = now(), updated_at = now()"
 	" where id = $1::uuid and encrypted_password = $2::text and deleted_at is null"
+	" and coalesce(banned_until <= now(), true)"
 	" returning *"
 	"), s as ("
 	" insert into auth.sessions (id, user_id, user_agent, ip)"
@@ -46,7 +35,7 @@ static const struct fynq_stmt open_session = { "open_session", FYNQ_AS_SERVICE, 
 	"), t as ("
 	" insert into auth.refresh_tokens (token, user_id, session_id)"
 	" select $6::text, s.user_id, s.id from s"
-	") select" SESSION_COLUMNS
+	") select" FYNQ_LOCAL_SESSION
 	" from u join s on s.user_id = u.id left join public.profiles p on p.id = u.id" };
 
 /*
@@ -91,52 +80,46 @@ static const struct fynq_stmt rotate_token = {
 	"), refreshed as ("
 	" update auth.sessions set refreshed_at = now(), updated_at = now() where id ="
 	" (select session_id from old where fate in ('used', 'again'))"
-	") select" SESSION_COLUMNS ", old.fate"
+	") select" FYNQ_LOCAL_SESSION ", old.fate"
 	" from old join auth.users u on u.id = old.user_id"
 	" join auth.sessions s on s.id = old.session_id left join public.profiles p on p.id = u.id"
 };
-enum { FATE = SESSION_N_COLUMNS };
+enum { FATE = FYNQ_LOCAL_N_COLUMNS };
 
 static const struct fynq_stmt end_sessions = { "end_sessions", FYNQ_AS_SERVICE, FYNQ_REPEATABLE,
 	"delete from auth.sessions where user_id = $1::uuid and case $3::text"
 	" when 'global' then true when 'local' then id = $2::uuid"
 	" else id is distinct from $2::uuid end" };
 
-/* The refresh token that a session hands out, and the hash that is stored of it. */
-struct refresh {
-	char token[FYNQ_TOKEN_SIZE], hash[FYNQ_SHA256_SIZE];
-};
-
-static struct refresh *
-new_refresh(struct fynq_arena *a)
+struct fynq_local_refresh *
+fynq_local_refresh_new(struct fynq_arena *a)
 {
-	struct refresh *refresh = fynq_arena_alloc(a, sizeof(*refresh));
+	struct fynq_local_refresh *refresh = fynq_arena_alloc(a, sizeof(*refresh));
 
 	fynq_token_new(refresh->token);
 	fynq_sha256(fynq_str_of(refresh->token), refresh->hash);
 	return refresh;
 }
 
-/* The tokens for a row of SESSION_COLUMNS. */
-static enum fynq_err
-give_session(struct fynq_req *rq, const struct fynq_rows *rows, const struct refresh *refresh,
-    struct fynq_session *session_r)
+enum fynq_err
+fynq_local_give_session(struct fynq_req *rq, const struct fynq_rows *rows,
+    const struct fynq_local_refresh *refresh, struct fynq_session *session_r)
 {
 	int64_t now = fynq_clock_now_us() / 1000000;
 	struct fynq_grant grant = {
-		.user = fynq_rows_str(rows, 0, USER_ID),
-		.session = fynq_rows_str(rows, 0, SESSION_ID),
-		.email = fynq_rows_str(rows, 0, EMAIL),
-		.app_metadata = fynq_rows_str(rows, 0, APP_METADATA),
+		.user = fynq_rows_str(rows, 0, FYNQ_LOCAL_USER_ID),
+		.session = fynq_rows_str(rows, 0, FYNQ_LOCAL_SESSION_ID),
+		.email = fynq_rows_str(rows, 0, FYNQ_LOCAL_EMAIL),
+		.app_metadata = fynq_rows_str(rows, 0, FYNQ_LOCAL_APP_METADATA),
 	};
 	enum fynq_err e;
 
-	(void)fynq_str_int(fynq_rows_str(rows, 0, SIGNED_IN), &grant.signed_in);
+	(void)fynq_str_int(fynq_rows_str(rows, 0, FYNQ_LOCAL_SIGNED_IN), &grant.signed_in);
 	*session_r = (struct fynq_session){
 		.refresh_token = fynq_str_of(refresh->token),
 		.expires_in = fynq_config.jwt_seconds,
 		.expires_at = now + fynq_config.jwt_seconds,
-		.user = fynq_rows_str(rows, 0, USER),
+		.user = fynq_rows_str(rows, 0, FYNQ_LOCAL_USER),
 	};
 	e = fynq_token_issue(rq->arena, &grant, now, &session_r->access_token);
 	return e == FYNQ_OK ? FYNQ_OK : fynq_fail(rq, e, NULL);
@@ -147,11 +130,13 @@ register_user(
     struct fynq_req *rq, const struct fynq_registration *given, struct fynq_session *session_r)
 {
 	struct fynq_uuid user = fynq_uuid_new(), session = fynq_uuid_new();
-	const struct refresh *refresh = new_refresh(rq->arena);
+	const struct fynq_local_refresh *refresh = fynq_local_refresh_new(rq->arena);
 	char *hash = fynq_arena_alloc(rq->arena, FYNQ_PASSWORD_HASH_SIZE);
 	struct fynq_rows rows;
 	enum fynq_err e;
 
+	if (fynq_config.confirm_email)
+		return fynq_local_register_unconfirmed(rq, given, session_r);
 	if (!fynq_password_hash(given->password, hash))
 		return fynq_fail(rq, FYNQ_E_INVALID, NULL);
 	e = fynq_db_tx(rq,
@@ -160,7 +145,7 @@ register_user(
 		    FYNQ_ARGS(fynq_uuid_str(&user), given->email, fynq_str_of(hash),
 			given->display_name, given->locale, given->birth_date),
 		    NULL },
-		{ &open_session,
+		{ &fynq_local_open_session,
 		    FYNQ_ARGS(fynq_uuid_str(&user), fynq_str_of(hash), fynq_uuid_str(&session),
 			fynq_client_agent(rq), fynq_client_address(rq), fynq_str_of(refresh->hash)),
 		    &rows },
@@ -169,7 +154,7 @@ register_user(
 	if (e == FYNQ_E_CONFLICT)
 		return fynq_fail(rq, e, "The email address is registered already.");
 	FYNQ_TRY(e);
-	return give_session(rq, &rows, refresh, session_r);
+	return fynq_local_give_session(rq, &rows, refresh, session_r);
 }
 
 static enum fynq_err
@@ -177,8 +162,8 @@ login(struct fynq_req *rq, struct fynq_str email, struct fynq_str password,
     struct fynq_session *session_r)
 {
 	struct fynq_uuid session = fynq_uuid_new();
-	const struct refresh *refresh = new_refresh(rq->arena);
-	struct fynq_str user = { 0 }, hash = { 0 }, banned = { 0 };
+	const struct fynq_local_refresh *refresh = fynq_local_refresh_new(rq->arena);
+	struct fynq_str user = { 0 }, hash = { 0 }, banned = { 0 }, confirmed = { 0 };
 	struct fynq_rows rows;
 
 	FYNQ_TRY(fynq_db_run(rq, &find_user, FYNQ_ARGS(email), &rows));
@@ -186,22 +171,25 @@ login(struct fynq_req *rq, struct fynq_str email, struct fynq_str password,
 		user = fynq_rows_str(&rows, 0, 0);
 		hash = fynq_rows_str(&rows, 0, 1);
 		banned = fynq_rows_str(&rows, 0, 2);
+		confirmed = fynq_rows_str(&rows, 0, 3);
 	}
 	if (!fynq_password_check(password, hash))
 		return fynq_fail(rq, FYNQ_E_BAD_CREDENTIALS, NULL);
 	if (fynq_str_eq(banned, FYNQ_STR("t")))
 		return fynq_fail(rq, FYNQ_E_DISABLED, NULL);
-	FYNQ_TRY(fynq_db_run(rq, &open_session,
+	if (fynq_config.confirm_email && !fynq_str_eq(confirmed, FYNQ_STR("t")))
+		return fynq_fail(rq, FYNQ_E_UNCONFIRMED, NULL);
+	FYNQ_TRY(fynq_db_run(rq, &fynq_local_open_session,
 	    FYNQ_ARGS(user, hash, fynq_uuid_str(&session), fynq_client_agent(rq),
 		fynq_client_address(rq), fynq_str_of(refresh->hash)),
 	    &rows));
 	if (rows.n == 0)
 		return fynq_fail(rq, FYNQ_E_BAD_CREDENTIALS, NULL);
-	return give_session(rq, &rows, refresh, session_r);
+	return fynq_local_give_session(rq, &rows, refresh, session_r);
 }
 
-static bool
-is_refresh_token(struct fynq_str token)
+bool
+fynq_local_is_token(struct fynq_str token)
 {
 	unsigned char bytes[SECRET_BYTES];
 	size_t n;
@@ -212,14 +200,14 @@ is_refresh_token(struct fynq_str token)
 static enum fynq_err
 refresh_session(struct fynq_req *rq, struct fynq_str token, struct fynq_session *session_r)
 {
-	const struct refresh *refresh = new_refresh(rq->arena);
+	const struct fynq_local_refresh *refresh = fynq_local_refresh_new(rq->arena);
 	struct fynq_str days = fynq_arena_printf(
 	    rq->arena, "%lld", (long long)fynq_config.session_days);
 	char hash[FYNQ_SHA256_SIZE];
 	struct fynq_rows rows;
 	struct fynq_str fate;
 
-	if (!is_refresh_token(token))
+	if (!fynq_local_is_token(token))
 		return fynq_fail(rq, FYNQ_E_BAD_REFRESH_TOKEN, NULL);
 	fynq_sha256(token, hash);
 	FYNQ_TRY(fynq_db_tx(rq,
@@ -231,12 +219,12 @@ refresh_session(struct fynq_req *rq, struct fynq_str token, struct fynq_session 
 	    2));
 	fate = rows.n > 0 ? fynq_rows_str(&rows, 0, FATE) : FYNQ_STR("unknown");
 	if (fynq_str_eq(fate, FYNQ_STR("used")) || fynq_str_eq(fate, FYNQ_STR("again")))
-		return give_session(rq, &rows, refresh, session_r);
+		return fynq_local_give_session(rq, &rows, refresh, session_r);
 	if (fynq_str_eq(fate, FYNQ_STR("disabled")))
 		return fynq_fail(rq, FYNQ_E_DISABLED, NULL);
 	if (fynq_str_eq(fate, FYNQ_STR("reused")))
-		fynq_log(FYNQ_LOG_WARN, "reuse", "session %.*s ended: a token was used again",
-		    FYNQ_STR_ARG(fynq_rows_str(&rows, 0, SESSION_ID)));
+		fynq_audit(rq, FYNQ_EVENT_TOKEN_REUSED, fynq_rows_str(&rows, 0, FYNQ_LOCAL_USER_ID),
+		    (struct fynq_str){ 0 });
 	return fynq_fail(rq, FYNQ_E_BAD_REFRESH_TOKEN, NULL);
 }
 
@@ -249,41 +237,11 @@ logout(struct fynq_req *rq, enum fynq_scope scope)
 }
 
 static enum fynq_err
-send_mail(struct fynq_req *rq, enum fynq_mail_kind kind, struct fynq_str email)
-{
-	(void)kind, (void)email;
-	return fynq_fail(rq, FYNQ_E_INTERNAL, NULL);
-}
-
-static enum fynq_err
-verify(struct fynq_req *rq, enum fynq_mail_kind kind, struct fynq_str token,
-    struct fynq_session *session_r)
-{
-	(void)kind, (void)token, (void)session_r;
-	return fynq_fail(rq, FYNQ_E_INTERNAL, NULL);
-}
-
-static enum fynq_err
-reset(struct fynq_req *rq, struct fynq_str token, struct fynq_str password,
-    struct fynq_session *session_r)
-{
-	(void)token, (void)password, (void)session_r;
-	return fynq_fail(rq, FYNQ_E_INTERNAL, NULL);
-}
-
-static enum fynq_err
-change_password(struct fynq_req *rq, struct fynq_str current, struct fynq_str password)
-{
-	(void)current, (void)password;
-	return fynq_fail(rq, FYNQ_E_INTERNAL, NULL);
-}
-
-static enum fynq_err
 authorize_url(struct fynq_req *rq, struct fynq_str service, struct fynq_str callback,
     struct fynq_str challenge, struct fynq_str *url_r)
 {
 	(void)service, (void)callback, (void)challenge, (void)url_r;
-	return fynq_fail(rq, FYNQ_E_INTERNAL, NULL);
+	return fynq_fail(rq, FYNQ_E_NOT_FOUND, NULL);
 }
 
 static enum fynq_err
@@ -291,42 +249,7 @@ exchange(struct fynq_req *rq, struct fynq_str code, struct fynq_str verifier,
     struct fynq_session *session_r)
 {
 	(void)code, (void)verifier, (void)session_r;
-	return fynq_fail(rq, FYNQ_E_INTERNAL, NULL);
-}
-
-static enum fynq_err
-create_user(struct fynq_req *rq, const struct fynq_account *account, struct fynq_uuid *id_r)
-{
-	(void)account, (void)id_r;
-	return fynq_fail(rq, FYNQ_E_INTERNAL, NULL);
-}
-
-static enum fynq_err
-set_role(struct fynq_req *rq, struct fynq_str id, struct fynq_str role)
-{
-	(void)id, (void)role;
-	return fynq_fail(rq, FYNQ_E_INTERNAL, NULL);
-}
-
-static enum fynq_err
-set_disabled(struct fynq_req *rq, struct fynq_str id, bool disabled)
-{
-	(void)id, (void)disabled;
-	return fynq_fail(rq, FYNQ_E_INTERNAL, NULL);
-}
-
-static enum fynq_err
-set_password(struct fynq_req *rq, struct fynq_str id, struct fynq_str password)
-{
-	(void)id, (void)password;
-	return fynq_fail(rq, FYNQ_E_INTERNAL, NULL);
-}
-
-static enum fynq_err
-delete_user(struct fynq_req *rq, struct fynq_str id)
-{
-	(void)id;
-	return fynq_fail(rq, FYNQ_E_INTERNAL, NULL);
+	return fynq_fail(rq, FYNQ_E_NOT_FOUND, NULL);
 }
 
 const struct fynq_provider fynq_provider_local = {
@@ -334,15 +257,15 @@ const struct fynq_provider fynq_provider_local = {
 	.login = login,
 	.refresh = refresh_session,
 	.logout = logout,
-	.send_mail = send_mail,
-	.verify = verify,
-	.reset = reset,
-	.change_password = change_password,
+	.send_mail = fynq_local_send_mail,
+	.verify = fynq_local_verify,
+	.reset = fynq_local_reset,
+	.change_password = fynq_local_change_password,
 	.authorize_url = authorize_url,
 	.exchange = exchange,
-	.create_user = create_user,
-	.set_role = set_role,
-	.set_disabled = set_disabled,
-	.set_password = set_password,
-	.delete_user = delete_user,
+	.create_user = fynq_local_create_user,
+	.set_role = fynq_local_set_role,
+	.set_disabled = fynq_local_set_disabled,
+	.set_password = fynq_local_set_password,
+	.delete_user = fynq_local_delete_user,
 };

@@ -1,12 +1,12 @@
-// Reaching for what is not one's own, on every route of the OpenAPI documents: without a token, with
-// a token elsewhere than in its header, with too low a role, with the ids of another, with members
+// Reaching for what is not one's own, on every route of the OpenAPI documents: without a token,
+// with one elsewhere than in its header, with too low a role, with the ids of another, with members
 // that would give rights, and from a page of another origin.
 
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { before, describe, it, test } from "node:test";
 
-import { api, cgi, db, register, stack } from "./lib/fynq.mjs";
+import { api, cgi, db, register, stack, waitUntil } from "./lib/fynq.mjs";
 import { nameOf, operations, requestFor } from "./lib/openapi.mjs";
 import { registerAs } from "./lib/people.mjs";
 import { assertProblem } from "./lib/problem.mjs";
@@ -147,6 +147,26 @@ describe("another's ids: 404, and nothing has changed", () => {
     const picture = await api("POST", "/chat/image", { token, body: { file_id: things.file } });
     assert.ok([404, 415, 422].includes(picture.status), picture.text);
   });
+});
+
+test("a refusal is a line of the log: whom, what, why", async () => {
+  const { token, id } = mallory;
+  const rows = [
+    [await api("GET", `/chats/${things.chat}`, { token }), 404, "not_found", id],
+    [await api("GET", "/users/me", { token: `${token}x` }), 401, "unauthorized", undefined],
+    [await api("PATCH", "/users/me", { token, body: { role: "admin" } }), 422, "invalid", id],
+    ...await Promise.all(forAdmins.map(async (operation) =>
+      [await send(operation, { token }), 403, "forbidden", id])),
+  ];
+  for (const [{ headers }, status, error, user] of rows) {
+    const line = await waitUntil(async () => {
+      const [found] = await stack.log(({ event, request_id }) =>
+        event === "request" && request_id === headers.get("x-request-id"));
+      return found;
+    });
+    assert.deepEqual([line.status, line.error, line.user], [status, error, user]);
+    assert.ok(line.time && line.route && line.method);
+  }
 });
 
 const rights = {

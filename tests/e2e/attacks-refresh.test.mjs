@@ -3,7 +3,7 @@
 
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
-import { after, before, describe, it } from "node:test";
+import { after, before, describe, it, test } from "node:test";
 
 import { startStack } from "./lib/fynq.mjs";
 import { assertProblem } from "./lib/problem.mjs";
@@ -59,8 +59,12 @@ function assertOneFamily(answers, session) {
   assert.equal(new Set(tokens).size, tokens.length, "a refresh token was given twice");
 }
 
+test("a new installation has no account", async () => {
+  assert.deepEqual(await own.db.query("select id from auth.users"), []);
+});
+
 describe("fifty at once with one refresh token", () => {
-  it("within the grace: all are of one family, on both processes, and reuse ends them all", async () => {
+  it("within the grace: all are of one family, which ends as a whole", async () => {
     const student = await own.register();
     const session = claimsOf(student.token).session_id;
     const answers = await all(times(AT_ONCE, student.refreshToken));
@@ -106,7 +110,7 @@ describe("fifty at once with one refresh token", () => {
 });
 
 describe("a thief and the owner at once", () => {
-  it("an old token and its successor, mixed: whoever came first, all that came of it is dead", async () => {
+  it("an old token and its successor: whoever came first, the family is dead", async () => {
     for (let round = 0; round < 10; round += 1) {
       const student = await own.register();
       const session = claimsOf(student.token).session_id;
@@ -139,7 +143,7 @@ describe("a thief and the owner at once", () => {
     assert.equal((await families(student)).length, 1);
   });
 
-  it("a password that is wrong does not harm the session; one family for each sign-in", async () => {
+  it("signing in makes another family; failing to harms none", async () => {
     const student = await own.register();
     const { email, password } = student;
     await own.api("POST", "/auth/login", { body: { email, password: `not ${password}` } });

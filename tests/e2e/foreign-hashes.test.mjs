@@ -4,10 +4,11 @@
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { randomUUID } from "node:crypto";
-import { before, describe, it } from "node:test";
+import { readFile } from "node:fs/promises";
+import { before, describe, it, test } from "node:test";
 import { promisify } from "node:util";
 
-import { api, db, stack } from "./lib/fynq.mjs";
+import { api, cgi, db, stack } from "./lib/fynq.mjs";
 import { Database } from "./lib/database.mjs";
 import { assertProblem } from "./lib/problem.mjs";
 
@@ -27,7 +28,8 @@ const htpasswd = async (form, password) => {
   return stdout.trim().replace(/^user:/, "");
 };
 const crypt = async (setting, password) => {
-  const { stdout } = await run("perl", ["-e", "print crypt($ARGV[0], $ARGV[1])", password, setting]);
+  const script = "print crypt($ARGV[0], $ARGV[1])";
+  const { stdout } = await run("perl", ["-e", script, password, setting]);
   return stdout;
 };
 const SALT = "abcdefghijklmnopqrstuu";
@@ -35,7 +37,8 @@ const SALT = "abcdefghijklmnopqrstuu";
 const bcrypt = {
   "$2y$ by htpasswd": (password) => htpasswd(["-B", "-C", "5"], password),
   "$2a$ by pgcrypto": async (password) => {
-    const [{ hash }] = await postgres.query("select crypt($1, gen_salt('bf', 5)) as hash", [password]);
+    const sql = "select crypt($1, gen_salt('bf', 5)) as hash";
+    const [{ hash }] = await postgres.query(sql, [password]);
     return hash;
   },
   "$2b$ by crypt(3)": (password) => crypt(`$2b$05$${SALT}`, password),
@@ -92,4 +95,20 @@ describe("what is not bcrypt signs nobody in", { concurrency: 4 }, () => {
       if (stored) assertProblem(await login(email, stored.slice(0, 72)), 401, "bad_credentials");
     });
   }
+});
+
+test("a new hash is bcrypt of the cost that the settings say, 10 by default", async () => {
+  const email = `${randomUUID()}@example.com`;
+  const { status, text } = await cgi("auth", "POST", "/api/v1/auth/register", {
+    body: { email, password: passwords["of ASCII"], birth_date: "2000-01-31" },
+    environment: { FYNQ_BCRYPT_COST: "10" },
+  });
+  assert.equal(status, 201, text);
+  const [{ hash }] = await db.query(
+    "select encrypted_password as hash from auth.users where email = $1",
+    [email],
+  );
+  assert.match(hash, /^\$2[aby]\$10\$[./A-Za-z0-9]{53}$/);
+  const settings = await readFile(new URL("../../docs/config.md", import.meta.url), "utf8");
+  assert.match(settings, /\| `FYNQ_BCRYPT_COST` \|[^\n]*`10`/);
 });

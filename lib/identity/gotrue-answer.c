@@ -19,6 +19,7 @@ static const struct {
 } codes[] = {
 	{ "invalid_credentials", FYNQ_E_BAD_CREDENTIALS },
 	{ "current_password_invalid", FYNQ_E_BAD_CREDENTIALS },
+	{ "current_password_mismatch", FYNQ_E_BAD_CREDENTIALS },
 	{ "current_password_required", FYNQ_E_BAD_CREDENTIALS },
 	{ "user_banned", FYNQ_E_DISABLED },
 	{ "email_not_confirmed", FYNQ_E_UNCONFIRMED },

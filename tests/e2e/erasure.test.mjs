@@ -118,6 +118,8 @@ async function student() {
     content: words.caption, image: filePart(await readFile(file), `${words.file}.jpg`),
   });
   await call("POST", "/chat/image", sent.body, sent.headers);
+  const recovered = await own.api("POST", "/auth/recover", { body: { email: one.email } });
+  assert.equal(recovered.status, 202, recovered.text);
   return { ...one, words, chat };
 }
 
@@ -180,6 +182,9 @@ describe("a user who leaves", () => {
       assert.ok(!before.run.includes(word), `${name} is in the run folder`);
     }
     assert.ok(before.files.includes(one.id));
+    const [{ mails }] = await own.db.query(
+      "select count(*)::int as mails from fynq.mails where email = lower($1)", [one.email]);
+    assert.equal(mails, 1);
     assert.ok(/COPY fynq.answers [^\n]*\n[^]*?\\\./.exec(before.database)[0]
       .includes(words.reply), "the answer is not in the cache");
     assert.equal((await own.api("POST", "/users/me/export", { token: one.token })).status, 200);

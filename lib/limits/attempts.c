@@ -45,7 +45,7 @@ static const struct rule rules[FYNQ_ATTEMPTS][SUBJECTS] = {
 	},
 	[FYNQ_ATTEMPT_MAIL] = {
 		[ADDRESS] = { 20, 10, 300, 300 },
-		[ACCOUNT] = { 3, 60, 1200, 1200 },
+		[ACCOUNT] = { 3, 600, 1200, 1200 },
 	},
 	[FYNQ_ATTEMPT_REGISTER] = {
 		[ADDRESS] = { 50, 1, 60, 60 },

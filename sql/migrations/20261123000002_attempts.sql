@@ -16,7 +16,7 @@ create unlogged table fynq.attempts (
   forget_at timestamptz not null
 );
 comment on table fynq.attempts is 'Tries that could be guesses.';
-comment on column fynq.attempts.next_at is 'None before that.';
+comment on column fynq.attempts.next_at is 'None before that; -infinity while tries are free.';
 comment on column fynq.attempts.refused is 'Has one been refused since the last that was counted?';
 comment on column fynq.attempts.known_until is
   'Until then the account counts as at home at the address, as it has signed in there.';
@@ -36,40 +36,44 @@ grant select, insert, update, delete on table fynq.attempts to service_role;
 -- tries wait for each other and never in a circle, and a hundred at once are a hundred.
 create function fynq.attempt(keys text[], free int[], first int[], longest int[], forgive int[],
   pair text default null, account text default null,
-  moment timestamptz default clock_timestamp())
+  moment timestamptz default null)
 returns table (wait int, news boolean)
 language plpgsql set search_path = '' as $$
 declare
   counting text[] := keys;
   one text;
   ready_at timestamptz;
+  at timestamptz := coalesce(moment, clock_timestamp());
 begin
-  if exists (select from fynq.attempts a where a.key = pair and a.known_until > moment) then
+  if exists (select from fynq.attempts a where a.key = pair and a.known_until > at) then
     counting := array_remove(keys, account);
   end if;
 
   -- What must wait anyway makes no rows.
   select max(a.next_at) into ready_at from fynq.attempts a where a.key = any (counting);
-  if ready_at is null or ready_at <= moment then
+  at := coalesce(moment, clock_timestamp());
+  if ready_at is null or ready_at <= at then
     for one in select k from unnest(counting) as k order by k collate "C" loop
       loop
         perform from fynq.attempts a where a.key = one for update;
         exit when found;
         insert into fynq.attempts (key, counted_at, next_at, forget_at)
-        values (one, moment, moment, moment) on conflict (key) do nothing;
+        values (one, at, '-infinity', at) on conflict (key) do nothing;
       end loop;
     end loop;
     select max(a.next_at) into ready_at from fynq.attempts a where a.key = any (counting);
+    -- Those that the locks were waited for have counted later than this began.
+    at := coalesce(moment, clock_timestamp());
   end if;
 
-  if ready_at > moment then
+  if ready_at > at then
     with untold as (
       select a.key from fynq.attempts a
-      where a.key = any (counting) and a.next_at > moment and not a.refused
+      where a.key = any (counting) and a.next_at > at and not a.refused
       order by a.key collate "C" for update
     )
     update fynq.attempts a set refused = true from untold where a.key = untold.key;
-    return query select greatest(1, ceil(extract(epoch from ready_at - moment)))::int, found;
+    return query select greatest(1, ceil(extract(epoch from ready_at - at)))::int, found;
     return;
   end if;
 
@@ -82,20 +86,20 @@ begin
       least(greatest(a.tries - f.forgiven, 0) + 1,
         r.free + ceil(log(2, r.longest::numeric / r.first))::int) as tries
     from rules r join fynq.attempts a on a.key = r.key cross join lateral (
-      select floor(extract(epoch from greatest(moment - a.counted_at, interval '0'))
+      select floor(extract(epoch from greatest(at - a.counted_at, interval '0'))
         / r.forgive)::int as forgiven
     ) as f
   )
   update fynq.attempts a set
     tries = c.tries,
     -- What has passed of the time after which one more is forgiven stays.
-    counted_at = case when c.before = 0 then moment
+    counted_at = case when c.before = 0 then at
       else a.counted_at + c.forgiven * make_interval(secs => c.forgive) end,
-    next_at = case when c.tries < c.free then moment
-      else moment + make_interval(secs => least(c.longest, c.first * 2 ^ (c.tries - c.free))) end,
+    next_at = case when c.tries < c.free then '-infinity'
+      else at + make_interval(secs => least(c.longest, c.first * 2 ^ (c.tries - c.free))) end,
     refused = false,
     forget_at = greatest(a.known_until,
-      moment + make_interval(secs => c.longest + c.tries * c.forgive))
+      at + make_interval(secs => c.longest + c.tries * c.forgive))
   from counted c where a.key = c.key and c.key = any (counting);
   return query select 0, false;
 end
@@ -112,10 +116,10 @@ begin
   perform from fynq.attempts a
   where a.key = any (over || back || pair) order by a.key collate "C" for update;
 
-  update fynq.attempts a set tries = greatest(a.tries - 1, 0), next_at = least(a.next_at, moment)
+  update fynq.attempts a set tries = greatest(a.tries - 1, 0), next_at = '-infinity'
   where a.key = any (back);
   delete from fynq.attempts a where a.key = any (over) and a.key is distinct from pair;
-  update fynq.attempts a set tries = 0, next_at = moment, refused = false,
+  update fynq.attempts a set tries = 0, next_at = '-infinity', refused = false,
     known_until = moment + make_interval(days => attempt_good.days),
     forget_at = moment + make_interval(days => attempt_good.days)
   where a.key = pair;

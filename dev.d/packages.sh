@@ -7,7 +7,8 @@ packages_build="autoconf automake libtool pkg-config make gcc libc6-dev libfcgi-
 packages_run="postgresql-15 nginx spawn-fcgi multiwatch nodejs:node curl openssl
 	libvips-tools john-data"
 packages_test="libcmocka-dev valgrind postgresql-15-pgtap libtap-parser-sourcehandler-pgtap-perl
-	npm:npm imagemagick libheif-examples libimage-exiftool-perl unzip python3-aiosmtpd"
+	npm:npm imagemagick libheif-examples libimage-exiftool-perl unzip python3-aiosmtpd
+	apache2-utils"
 packages_bench="libnghttp2-dev libssl-dev nodejs:node"
 packages_lint="clang clang-format shellcheck nodejs:node"
 packages_fuzz="clang libclang-rt-14-dev"

@@ -153,7 +153,7 @@ language sql stable security definer set search_path = '' as $$
 $$;
 comment on function fynq.export_sessions(uuid) is 'Where an account is signed in.';
 
--- What was recorded about an account, by pages: rows behind an id, in its order. Of what an admin
+-- What was recorded about an account, a page of rows behind an id, in its order. Of what an admin
 -- did to others the others' ids are not the admin's to have.
 create function fynq.export_audit(account uuid, behind text) returns table (key text, item json)
 language plpgsql stable security definer set search_path = '' as $$
@@ -169,7 +169,7 @@ begin
       'detail', a.detail, 'request_id', a.request_id)
     from fynq.audit a
     where (a.subject = account or a.actor = account)
-      and (behind is null or a.id > behind::bigint)
+      and (behind is null or a.id > behind::uuid)
     order by a.id
     limit 500;
 end

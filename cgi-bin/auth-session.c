@@ -3,6 +3,8 @@
  */
 #include "auth.h"
 
+#include "identity/keys.h"
+
 /* The longest reply in bytes: an access token of 8 KB, a refresh token and a user. */
 enum { SESSION_MAX = 32768 };
 
@@ -108,26 +110,59 @@ post_logout(struct fynq_req *rq, const void *in_)
 			scope = (enum fynq_scope)i;
 	FYNQ_TRY(fynq_provider()->logout(rq, scope));
 	fynq_audit(rq, FYNQ_EVENT_SIGNED_OUT, rq->caller.id, fynq_str_of(fynq_scope_names[scope]));
+	fynq_standing_forget(rq->caller.id);
 	return fynq_reply_empty(rq, 204);
 }
+
+/* $1 the account, $2 the session that asks. */
+static const struct fynq_stmt list_sessions = { "list_sessions", FYNQ_AS_SERVICE, FYNQ_REPEATABLE,
+	"select json_build_object('items', coalesce(json_agg(json_build_object("
+	" 'id', s.id, 'current', coalesce(s.id = $2::uuid, false), 'user_agent', s.user_agent,"
+	" 'ip', s.ip, 'created_at', " FYNQ_SQL_TIME(
+	    "s.created_at") ","
+			    " 'refreshed_at', " FYNQ_SQL_TIME(
+				"s.refreshed_at") ")"
+						  " order by s.created_at desc, s.id desc), '[]')) "
+						  "from fynq.sessions($1::uuid) s" };
+
+/* $1 the account, $2 the session. */
+static const struct fynq_stmt end_session = { "end_session", FYNQ_AS_SERVICE, FYNQ_ONCE,
+	"select fynq.end_session($1::uuid, $2::uuid)" };
 
 enum fynq_err
 get_sessions(struct fynq_req *rq, const void *in)
 {
 	(void)in;
-	return fynq_fail(rq, FYNQ_E_INTERNAL, NULL);
+	return fynq_db_reply(rq, 200, &list_sessions, FYNQ_ARGS(rq->caller.id, rq->caller.session));
 }
 
 enum fynq_err
-delete_session(struct fynq_req *rq, const void *in)
+delete_session(struct fynq_req *rq, const void *in_)
 {
-	(void)in;
-	return fynq_fail(rq, FYNQ_E_INTERNAL, NULL);
+	const struct session_in *in = in_;
+	struct fynq_rows ended;
+
+	FYNQ_TRY(fynq_db_run(
+	    rq, &end_session, FYNQ_ARGS(rq->caller.id, fynq_uuid_str(&in->id)), &ended));
+	if (!fynq_str_eq(fynq_rows_str(&ended, 0, 0), FYNQ_STR("t")))
+		return fynq_fail(rq, FYNQ_E_NOT_FOUND, NULL);
+	fynq_standing_forget(rq->caller.id);
+	fynq_audit(rq, FYNQ_EVENT_SESSION_ENDED, rq->caller.id, (struct fynq_str){ 0 });
+	return fynq_reply_empty(rq, 204);
 }
 
+/* Whoever keeps the keys for as long as this says knows each before it signs. */
 enum fynq_err
 get_keys(struct fynq_req *rq, const void *in)
 {
+	struct fynq_str keys;
+	enum fynq_err e;
+
 	(void)in;
-	return fynq_fail(rq, FYNQ_E_INTERNAL, NULL);
+	e = fynq_keys_publish(rq->arena, fynq_clock_now_us() / 1000000, &keys);
+	if (e != FYNQ_OK)
+		return fynq_fail(rq, e, NULL);
+	fynq_reply_header(rq, "Cache-Control",
+	    fynq_arena_printf(rq->arena, "public, max-age=%d", FYNQ_KEYS_MAX_AGE));
+	return fynq_reply_json(rq, 200, keys);
 }

@@ -241,7 +241,7 @@ authorize_url(struct fynq_req *rq, struct fynq_str service, struct fynq_str call
     struct fynq_str challenge, struct fynq_str *url_r)
 {
 	(void)service, (void)callback, (void)challenge, (void)url_r;
-	return fynq_fail(rq, FYNQ_E_INTERNAL, NULL);
+	return fynq_fail(rq, FYNQ_E_NOT_FOUND, NULL);
 }
 
 static enum fynq_err
@@ -249,7 +249,7 @@ exchange(struct fynq_req *rq, struct fynq_str code, struct fynq_str verifier,
     struct fynq_session *session_r)
 {
 	(void)code, (void)verifier, (void)session_r;
-	return fynq_fail(rq, FYNQ_E_INTERNAL, NULL);
+	return fynq_fail(rq, FYNQ_E_NOT_FOUND, NULL);
 }
 
 const struct fynq_provider fynq_provider_local = {

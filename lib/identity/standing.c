@@ -1,8 +1,132 @@
+#include <pthread.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/config.h"
+#include "data/db.h"
 #include "identity/standing.h"
+
+/* A session has one set, found by its user, and in it any of the ways; all are 192 KB. */
+enum { SETS = 512, WAYS = 4 };
+
+struct entry {
+	struct fynq_uuid user, session; /* the session is absent where the token names none */
+	enum fynq_who role;
+	int64_t checked_us; /* 0 while the entry is free */
+};
+
+static struct {
+	pthread_mutex_t lock;
+	struct entry sets[SETS][WAYS];
+} table = { .lock = PTHREAD_MUTEX_INITIALIZER };
+
+/* $1 the account, $2 the session or null. */
+static const struct fynq_stmt account_state = { "account_state", FYNQ_AS_SERVICE, FYNQ_REPEATABLE,
+	"select present, disabled, stands, role from fynq.account_state($1::uuid, $2::uuid)" };
+enum { PRESENT, DISABLED, STANDS, ROLE };
+
+/* FNV-1a over the user's id. */
+static struct entry *
+find_set(const struct fynq_uuid *user)
+{
+	uint32_t hash = 2166136261U;
+
+	for (const char *p = user->text; *p != '\0'; p++)
+		hash = (hash ^ (unsigned char)*p) * 16777619U;
+	return table.sets[hash % SETS];
+}
+
+static bool
+same(const struct fynq_uuid *a, const struct fynq_uuid *b)
+{
+	return strcmp(a->text, b->text) == 0;
+}
+
+/* Was this found true a moment ago? */
+static bool
+is_known(const struct entry *asked, int64_t now)
+{
+	const struct entry *set = find_set(&asked->user);
+	int64_t since = now - fynq_config.account_check_seconds * 1000000;
+	bool known = false;
+
+	pthread_mutex_lock(&table.lock);
+	for (size_t i = 0; i < WAYS && !known; i++)
+		known = set[i].checked_us > since && set[i].role == asked->role &&
+			same(&set[i].user, &asked->user) && same(&set[i].session, &asked->session);
+	pthread_mutex_unlock(&table.lock);
+	return known;
+}
+
+/* In the session's own entry, else in the one that was checked longest ago. */
+static void
+remember(const struct entry *found)
+{
+	struct entry *set = find_set(&found->user), *pick = &set[0];
+
+	pthread_mutex_lock(&table.lock);
+	for (size_t i = 0; i < WAYS; i++) {
+		if (same(&set[i].user, &found->user) && same(&set[i].session, &found->session)) {
+			pick = &set[i];
+			break;
+		}
+		if (set[i].checked_us < pick->checked_us)
+			pick = &set[i];
+	}
+	*pick = *found;
+	pthread_mutex_unlock(&table.lock);
+}
+
+void
+fynq_standing_forget(struct fynq_str user)
+{
+	struct fynq_uuid id;
+	struct entry *set;
+
+	if (!fynq_uuid_parse(user, &id))
+		return;
+	set = find_set(&id);
+	pthread_mutex_lock(&table.lock);
+	for (size_t i = 0; i < WAYS; i++)
+		if (same(&set[i].user, &id))
+			set[i] = (struct entry){ 0 };
+	pthread_mutex_unlock(&table.lock);
+}
+
+static bool
+is_true(const struct fynq_rows *rows, int column)
+{
+	return fynq_str_eq(fynq_rows_str(rows, 0, column), FYNQ_STR("t"));
+}
+
+static enum fynq_who
+role_of(struct fynq_str name)
+{
+	if (fynq_str_eq(name, FYNQ_STR("admin")))
+		return FYNQ_ADMIN;
+	return fynq_str_eq(name, FYNQ_STR("teacher")) ? FYNQ_TEACHER : FYNQ_USER;
+}
 
 enum fynq_err
 fynq_standing_check(struct fynq_req *rq)
 {
-	(void)rq;
+	/* What is found is true of the moment before it was asked for. */
+	struct entry asked = { .role = rq->caller.role, .checked_us = fynq_clock_mono_us() };
+	struct fynq_rows rows;
+
+	if (!fynq_uuid_parse(rq->caller.id, &asked.user) ||
+	    (rq->caller.session.p != NULL && !fynq_uuid_parse(rq->caller.session, &asked.session)))
+		return fynq_fail(rq, FYNQ_E_UNAUTHORIZED, NULL);
+	if (is_known(&asked, asked.checked_us))
+		return FYNQ_OK;
+	FYNQ_TRY(
+	    fynq_db_run(rq, &account_state, FYNQ_ARGS(rq->caller.id, rq->caller.session), &rows));
+	if (!is_true(&rows, PRESENT) || !is_true(&rows, STANDS))
+		return fynq_fail(rq, FYNQ_E_UNAUTHORIZED, NULL);
+	if (is_true(&rows, DISABLED))
+		return fynq_fail(rq, FYNQ_E_DISABLED, NULL);
+	if (role_of(fynq_rows_str(&rows, 0, ROLE)) != asked.role)
+		return fynq_fail(rq, FYNQ_E_UNAUTHORIZED, NULL);
+	remember(&asked);
 	return FYNQ_OK;
 }

@@ -1,7 +1,7 @@
 -- Profiles: made at sign-up whatever the user said, the birth date once, the bounds, the tag.
 begin;
 \ir common.psql
-select plan(36);
+select plan(60);
 
 -- The profile that an account gets, from what its user said.
 create function pg_temp.signed_up(said jsonb) returns text language plpgsql as $$
@@ -43,6 +43,30 @@ select is(
   pg_temp.signed_up(
     jsonb_build_object('display_name', repeat('é', 101), 'locale', repeat('x', 36))),
   repeat('é', 100) || '|-|-', 'sign-up with a name and a locale too long');
+select is(pg_temp.signed_up(jsonb_build_object('display_name', v.said)), v.kept || '|-|-',
+  format('sign-up with a name %s', v.what))
+from (values
+  (E'Ada\nLovelace', 'Ada Lovelace', 'of two lines'),
+  (E'\u001b[31mAda\u007f', '[31mAda', 'that colours a terminal'),
+  (E'Ada\u2028\u2029\u0085\tL', 'Ada L', 'with every other line end'),
+  (E'\r\n\u00a0\u3000', '-', 'of white space alone'),
+  ('<script>', '<script>', 'that is text all the same'),
+  (repeat('x', 1000000), repeat('x', 100), 'of a megabyte'),
+  (repeat(E'\n', 1000000) || 'x', '-', 'of a megabyte of line ends')
+) as v (said, kept, what);
+select is(pg_temp.signed_up(jsonb_build_object('locale', v.said)),
+  format('-|%s|-', case when v.kept then v.said else '-' end), format('sign-up with locale %s', v.said))
+from (values
+  ('en', true), ('zh-cmn-Hans-CN', true), ('de-CH-1901', true), ('en-u-ca-gregory-x-a', true),
+  ('x-whatever', true), ('i-klingon', true), ('SR-latn-rs', true),
+  ('', false), ('en_GB', false), ('en-', false), ('en-u', false), ('en-x', false),
+  (E'en\n', false), ('<b>', false), ('en-a-bb-' || repeat('c', 8) || '-' || repeat('d', 19), false)
+) as v (said, kept);
+select is(pg_temp.signed_up((repeat('[', 1000) || repeat(']', 1000))::jsonb), '-|-|-',
+  'sign-up with a thousand levels');
+select is(pg_temp.signed_up(jsonb_build_object('display_name', 'Ada', 'birth_date',
+    (repeat('{"a":', 1000) || '1' || repeat('}', 1000))::jsonb, 'locale', array_fill(1, array[9999]))),
+  'Ada|-|-', 'sign-up with a name among a thousand levels');
 
 -- An account may be inserted by who has no right on public, as on Supabase.
 select is(pg_temp.attempt('anon', 'select from public.profiles'), '42501', 'anon sees no profile');

@@ -83,7 +83,7 @@ export class Client {
 }
 
 async function stay(url, options, body) {
-  const response = await fetch(url, { ...options, body });
+  const response = await fetch(url, { ...options, body, redirect: "manual" });
   return { status: response.status, headers: response.headers, text: await response.text() };
 }
 

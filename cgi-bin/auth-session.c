@@ -57,11 +57,13 @@ post_register(struct fynq_req *rq, const void *in_)
 
 	FYNQ_TRY(check_age(rq, in->birth_date));
 	FYNQ_TRY(fynq_rules_check(rq, "password", in->password, in->email, in->display_name));
-	FYNQ_TRY(fynq_attempt_count(rq, FYNQ_ATTEMPT_REGISTER, in->email));
+	FYNQ_TRY(count_try(rq, FYNQ_ATTEMPT_REGISTER, in->email));
 	FYNQ_TRY(fynq_provider()->register_user(rq,
 	    &(const struct fynq_registration){
 		in->email, in->password, in->birth_date.text, in->display_name, in->locale },
 	    &session));
+	fynq_audit_email(rq, FYNQ_EVENT_REGISTERED, in->email,
+	    session.access_token.n > 0 ? (struct fynq_str){ 0 } : FYNQ_STR("unconfirmed"));
 	return reply_session(rq, 201, &session);
 }
 
@@ -71,15 +73,19 @@ post_login(struct fynq_req *rq, const void *in_)
 {
 	const struct login_in *in = in_;
 	struct fynq_session session;
+	enum fynq_err e;
 
 	if (in->password.n > FYNQ_PASSWORD_MAX) {
 		fynq_fault(rq, FYNQ_STR("password"), "too_long",
 		    "It must have at most %d bytes in UTF-8.", FYNQ_PASSWORD_MAX);
 		return FYNQ_E_INVALID;
 	}
-	FYNQ_TRY(fynq_attempt_count(rq, FYNQ_ATTEMPT_PASSWORD, in->email));
-	FYNQ_TRY(fynq_provider()->login(rq, in->email, in->password, &session));
+	FYNQ_TRY(count_try(rq, FYNQ_ATTEMPT_PASSWORD, in->email));
+	e = fynq_provider()->login(rq, in->email, in->password, &session);
+	if (e != FYNQ_OK)
+		return try_failed(rq, e, in->email);
 	fynq_attempt_good(rq, FYNQ_ATTEMPT_PASSWORD, in->email);
+	fynq_audit_email(rq, FYNQ_EVENT_SIGNED_IN, in->email, FYNQ_STR("password"));
 	return reply_session(rq, 200, &session);
 }
 
@@ -103,21 +109,46 @@ post_logout(struct fynq_req *rq, const void *in_)
 		if (fynq_str_eq(in->scope, fynq_str_of(fynq_scope_names[i])))
 			scope = (enum fynq_scope)i;
 	FYNQ_TRY(fynq_provider()->logout(rq, scope));
+	fynq_audit(rq, FYNQ_EVENT_SIGNED_OUT, rq->caller.id, fynq_str_of(fynq_scope_names[scope]));
+	fynq_standing_forget(rq->caller.id);
 	return fynq_reply_empty(rq, 204);
 }
+
+/* $1 the account, $2 the session that asks. */
+static const struct fynq_stmt list_sessions = { "list_sessions", FYNQ_AS_SERVICE, FYNQ_REPEATABLE,
+	"select json_build_object('items', coalesce(json_agg(json_build_object("
+	" 'id', s.id, 'current', coalesce(s.id = $2::uuid, false), 'user_agent', s.user_agent,"
+	" 'ip', s.ip, 'created_at', " FYNQ_SQL_TIME(
+	    "s.created_at") ","
+			    " 'refreshed_at', " FYNQ_SQL_TIME(
+				"s.refreshed_at") ")"
+						  " order by s.created_at desc, s.id desc), '[]')) "
+						  "from fynq.sessions($1::uuid) s" };
+
+/* $1 the account, $2 the session. */
+static const struct fynq_stmt end_session = { "end_session", FYNQ_AS_SERVICE, FYNQ_ONCE,
+	"select fynq.end_session($1::uuid, $2::uuid)" };
 
 enum fynq_err
 get_sessions(struct fynq_req *rq, const void *in)
 {
 	(void)in;
-	return fynq_fail(rq, FYNQ_E_INTERNAL, NULL);
+	return fynq_db_reply(rq, 200, &list_sessions, FYNQ_ARGS(rq->caller.id, rq->caller.session));
 }
 
 enum fynq_err
-delete_session(struct fynq_req *rq, const void *in)
+delete_session(struct fynq_req *rq, const void *in_)
 {
-	(void)in;
-	return fynq_fail(rq, FYNQ_E_INTERNAL, NULL);
+	const struct session_in *in = in_;
+	struct fynq_rows ended;
+
+	FYNQ_TRY(fynq_db_run(
+	    rq, &end_session, FYNQ_ARGS(rq->caller.id, fynq_uuid_str(&in->id)), &ended));
+	if (!fynq_str_eq(fynq_rows_str(&ended, 0, 0), FYNQ_STR("t")))
+		return fynq_fail(rq, FYNQ_E_NOT_FOUND, NULL);
+	fynq_standing_forget(rq->caller.id);
+	fynq_audit(rq, FYNQ_EVENT_SESSION_ENDED, rq->caller.id, (struct fynq_str){ 0 });
+	return fynq_reply_empty(rq, 204);
 }
 
 /* Whoever keeps the keys for as long as this says knows each before it signs. */

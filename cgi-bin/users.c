@@ -63,9 +63,89 @@ static const struct fynq_field usage_out[] = {
 	FYNQ_FIELD_END
 };
 
+static const struct fynq_field audit_in[] = { FYNQ_FIELD(audit_in, user_id, FYNQ_IN_QUERY,
+						  "What this user did or was done to its account."),
+	FYNQ_FIELD(audit_in, event, FYNQ_IN_QUERY, "What happened.", .values = fynq_event_names),
+	FYNQ_FIELD(audit_in, from, FYNQ_IN_QUERY, "Since this time."),
+	FYNQ_FIELD(audit_in, to, FYNQ_IN_QUERY, "Before this time."), FYNQ_FIELDS_PAGE(audit_in),
+	FYNQ_FIELD_END };
+
+static const struct fynq_field audit_item[] = { FYNQ_OUT("id", UUID, "The entry's id."),
+	FYNQ_OUT("at", TIME, "When it happened."), FYNQ_OUT("event", STRING, "What happened."),
+	FYNQ_OUT("actor_id", UUID, "Who did it; null where nobody was signed in.",
+	    .flags = FYNQ_NULLABLE),
+	FYNQ_OUT(
+	    "user_id", UUID, "Whose account; null where there is none.", .flags = FYNQ_NULLABLE),
+	FYNQ_OUT("address", STRING, "The network address it came from.", .flags = FYNQ_NULLABLE),
+	FYNQ_OUT("detail", STRING, "One word more, such as the new role.", .flags = FYNQ_NULLABLE),
+	FYNQ_OUT(
+	    "request_id", STRING, "The request's id, as the log has it.", .flags = FYNQ_NULLABLE),
+	FYNQ_FIELD_END };
+
+static const char *const roles[] = { "student", "teacher", "admin", NULL };
+static const char *const yes_or_no[] = { "true", "false", NULL };
+
+static const struct fynq_field users_in[] = { FYNQ_FIELD(users_in, role, FYNQ_IN_QUERY,
+						  "Those of a role.", .values = roles),
+	FYNQ_FIELD(users_in, disabled, FYNQ_IN_QUERY, "Those that are disabled, or are not.",
+	    .values = yes_or_no),
+	FYNQ_FIELD(users_in, q, FYNQ_IN_QUERY,
+	    "Those with this in their address or name, in upper or lower case.",
+	    .format = FYNQ_F_LINE, .max = 100),
+	FYNQ_FIELDS_PAGE(users_in), FYNQ_FIELD_END };
+
+static const struct fynq_field user_in[] = { FYNQ_FIELD(user_in, id, FYNQ_IN_PATH, "The account."),
+	FYNQ_FIELD_END };
+
+enum { LIMIT_FLAGS = FYNQ_IN_BODY | FYNQ_NULLABLE };
+#define MESSAGES_MOST INT32_MAX
+#define TOKENS_MOST   INT64_C(9007199254740991)
+static const struct fynq_field limits[] = { FYNQ_OUT("messages_minute", INT, "Questions a minute.",
+						.flags = LIMIT_FLAGS, .max = MESSAGES_MOST),
+	FYNQ_OUT(
+	    "messages_day", INT, "Questions a day.", .flags = LIMIT_FLAGS, .max = MESSAGES_MOST),
+	FYNQ_OUT(
+	    "tokens_minute", INT, "Tokens a minute.", .flags = LIMIT_FLAGS, .max = TOKENS_MOST),
+	FYNQ_OUT("tokens_day", INT, "Tokens a day.", .flags = LIMIT_FLAGS, .max = TOKENS_MOST),
+	FYNQ_FIELD_END };
+
+static const struct fynq_field user_patch_in[] = { FYNQ_FIELD(user_patch_in, id, FYNQ_IN_PATH,
+						       "The account."),
+	FYNQ_FIELD(user_patch_in, role, FYNQ_IN_BODY,
+	    "Its new role; its sessions end. Nobody takes admin from themselves.", .values = roles),
+	FYNQ_FIELD(user_patch_in, disabled, FYNQ_IN_BODY,
+	    "True: nobody signs in to it, and its sessions end. Nobody disables themselves."),
+	FYNQ_FIELD(user_patch_in, limits, FYNQ_IN_BODY,
+	    "Its own limits: null is what its role has, 0 is no limit, what is left out stays.",
+	    .sub = limits),
+	FYNQ_FIELD(user_patch_in, birth_date, FYNQ_IN_BODY,
+	    "The day of birth, corrected: users set theirs once."),
+	FYNQ_FIELD_END };
+
+static const struct fynq_field account_out[] = { FYNQ_OUT("id", UUID, "The account's id."),
+	FYNQ_OUT("email", STRING, "Its address.", .flags = FYNQ_NULLABLE),
+	FYNQ_OUT("role", STRING, "student, teacher or admin."),
+	FYNQ_OUT("disabled", BOOL, "Nobody signs in to it."),
+	FYNQ_OUT("email_confirmed", BOOL, "The address was confirmed, or needed not to be."),
+	FYNQ_OUT("display_name", STRING, "What to call the user.", .flags = FYNQ_NULLABLE),
+	FYNQ_OUT("locale", STRING, "The user's language.", .flags = FYNQ_NULLABLE),
+	FYNQ_OUT("birth_date", DATE, "The day of birth.", .flags = FYNQ_NULLABLE),
+	FYNQ_OUT("limits", OBJECT, "Its own limits; null where its role's holds, 0 for none.",
+	    .sub = limits),
+	FYNQ_OUT("created_at", TIME, "When the account was made."),
+	FYNQ_OUT(
+	    "last_sign_in_at", TIME, "When someone last signed in to it.", .flags = FYNQ_NULLABLE),
+	FYNQ_OUT("updated_at", TIME, "When account or profile were last changed."),
+	FYNQ_FIELD_END };
+
 static const enum fynq_err get_errors[] = { FYNQ_E_NOT_FOUND, FYNQ_OK };
 static const enum fynq_err patch_errors[] = { FYNQ_E_NOT_FOUND, FYNQ_E_CONFLICT,
 	FYNQ_E_PRECONDITION_FAILED, FYNQ_OK };
+static const enum fynq_err user_patch_errors[] = { FYNQ_E_NOT_FOUND, FYNQ_E_CONFLICT,
+	FYNQ_E_PRECONDITION_FAILED, FYNQ_E_AUTH_UNAVAILABLE, FYNQ_OK };
+
+static const enum fynq_err export_errors[] = { FYNQ_E_RATE_LIMITED, FYNQ_E_STORAGE_UNAVAILABLE,
+	FYNQ_E_INSUFFICIENT_STORAGE, FYNQ_OK };
 
 static fynq_handler get_me, patch_me, get_usage;
 
@@ -75,13 +155,25 @@ static const struct fynq_route routes[] = {
 	{ FYNQ_PATCH, "/api/v1/users/me", FYNQ_USER, patch_in, .body_max = BODY_MAX, .status = 200,
 	    .out = profile_out, .errors = patch_errors, .handler = patch_me,
 	    .summary = "Change the caller's profile; null clears a field." },
-	{ FYNQ_DELETE, "/api/v1/users/me", FYNQ_USER, .status = 204, .handler = delete_me,
-	    .summary = "Erase the caller: account, profile, chats, files. 202 where a part of it "
-		       "follows later." },
+	{ FYNQ_DELETE, "/api/v1/users/me", FYNQ_USER, .status = 204, .status_later = 202,
+	    .handler = delete_me,
+	    .summary = "Erase the caller: account, profile, chats, files. The account is out at "
+		       "once, also where a part of it follows later." },
 	{ FYNQ_POST, "/api/v1/users/me/export", FYNQ_USER, .status = 200, .also = "application/zip",
-	    .handler = post_export, .summary = "Everything that is held about the caller." },
+	    .errors = export_errors, .handler = post_export,
+	    .summary = "Everything that is held about the caller, in one file." },
 	{ FYNQ_GET, "/api/v1/users/me/usage", FYNQ_USER, .status = 200, .out = usage_out,
 	    .handler = get_usage, .summary = "What the caller has used of their limits." },
+	{ FYNQ_GET, "/api/v1/audit", FYNQ_ADMIN, audit_in, .status = 200, .out = audit_item,
+	    .paged = true, .handler = get_audit,
+	    .summary = "What happened to accounts, the newest first." },
+	{ FYNQ_GET, "/api/v1/users", FYNQ_ADMIN, users_in, .status = 200, .out = account_out,
+	    .paged = true, .handler = get_users, .summary = "All accounts, the newest first." },
+	{ FYNQ_GET, "/api/v1/users/{id}", FYNQ_ADMIN, user_in, .status = 200, .out = account_out,
+	    .errors = get_errors, .handler = get_user, .summary = "One account." },
+	{ FYNQ_PATCH, "/api/v1/users/{id}", FYNQ_ADMIN, user_patch_in, .body_max = BODY_MAX,
+	    .status = 200, .out = account_out, .errors = user_patch_errors, .handler = patch_user,
+	    .summary = "Change an account's role, limits or birth date; disable it, or not." },
 	{ 0 }
 };
 

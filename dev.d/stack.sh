@@ -245,7 +245,7 @@ write_settings() {
 		if [ "$defaults" != yes ]; then
 			printf 'FYNQ_LIMIT_%s=0/0/0/0\n' STUDENT TEACHER ADMIN
 			printf '%s\n' FYNQ_TITLES=off FYNQ_SUMMARIES=off FYNQ_GEMINI_TRIES=1 \
-				FYNQ_BREAKER_FAILURES=0
+				FYNQ_BREAKER_FAILURES=0 FYNQ_ATTEMPTS=off
 		fi
 	} >"$state/fynq.conf"
 }

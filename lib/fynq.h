@@ -26,6 +26,7 @@
 #include "identity/outbox.h"
 #include "identity/provider.h"
 #include "identity/rules.h"
+#include "identity/standing.h"
 #include "limits/attempts.h"
 #include "limits/user.h"
 #include "service/serve.h"

@@ -84,7 +84,7 @@ struct fynq_field {
 	const char *const *values;    /* STRING: the only ones allowed; ends in NULL */
 	int64_t fallback;	      /* INT: when absent */
 	bool blank;		      /* STRING: "" and white space alone are allowed */
-	const struct fynq_field *sub; /* output: members of an object or of an array's items */
+	const struct fynq_field *sub; /* members of an object, or of an array's items; see below */
 };
 
 /* The table's row for member of struct s; flags and bounds as .max = 200 follow the sentence. */
@@ -107,6 +107,10 @@ struct fynq_field {
 /*
  * A member of a reply, for the OpenAPI document: FYNQ_OUT("id", UUID, "The chat's id."). Every
  * reply has it unless .flags say FYNQ_OPTIONAL; it is null only where they say FYNQ_NULLABLE.
+ *
+ * The rows of .sub are such rows, too. Of an object in a body they are checked as fields are, with
+ * .flags that hold FYNQ_IN_BODY, and the struct has the object's text; none of them is required. A
+ * fault names both: "limits.tokens_day".
  */
 #define FYNQ_OUT(member, kind, sentence, ...)                                             \
 	{                                                                                 \

@@ -198,6 +198,10 @@ success(struct fynq_doc *d, const struct fynq_route *route)
 	if (body)
 		fynq_doc_close(d, '}');
 	fynq_doc_close(d, '}');
+	if (route->status_later == 0)
+		return;
+	open_response(d, route->status_later, FYNQ_STR("Success; a part of it follows later."));
+	fynq_doc_close(d, '}');
 }
 
 /* Mark the errors that can come of a route. */

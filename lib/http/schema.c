@@ -89,7 +89,7 @@ fynq_schema_value(struct fynq_doc *d, const struct fynq_field *f)
 		add_values(d, f);
 	add_bounds(d, f);
 	if (f->sub != NULL && f->type == FYNQ_T_OBJECT)
-		fynq_schema_object(d, f->sub, 0);
+		fynq_schema_object(d, f->sub, f->flags & FYNQ_IN_BODY);
 	if (f->sub != NULL && f->type == FYNQ_T_ARRAY) {
 		fynq_doc_open(d, "items", '{');
 		fynq_doc_text(d, "type", FYNQ_STR("object"));

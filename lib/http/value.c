@@ -1,5 +1,7 @@
 #include <string.h>
 
+#include <json-c/json_object_iterator.h>
+
 #include "base/clock.h"
 #include "http/text.h"
 #include "http/value.h"
@@ -10,6 +12,9 @@
 enum { STRING_MAX = 1000, EMAIL_MAX = 254, LOCALE_MAX = 35, OBJECT_MAX = 8192, CURSOR_MAX = 512 };
 
 enum { FILE_MAX = 10 << 20 };
+
+/* Any type of a member fits in. */
+enum { MEMBER_SIZE = 64 };
 
 static const struct {
 	enum json_type json;
@@ -229,6 +234,38 @@ fynq_value_read_file(
 		    rq, name, "too_small", "It must have at least %lld bytes.", (long long)min);
 }
 
+/* A member of an object in the body: a value of its row, or a fault under both their names. */
+static void
+check_member(
+    struct fynq_req *rq, const struct fynq_field *f, const char *name, struct json_object *value)
+{
+	const struct fynq_field *row = f->sub;
+	struct fynq_str path = fynq_arena_printf(rq->arena, "%s.%.*s", f->name,
+	    FYNQ_STR_ARG(fynq_text_shown(rq->arena, fynq_str_of(name))));
+	struct fynq_field member;
+
+	while (row->name != NULL && strcmp(row->name, name) != 0)
+		row++;
+	if (row->name == NULL) {
+		fynq_fault(rq, path, "unknown", "There is no such member.");
+	} else if (value != NULL || (row->flags & FYNQ_NULLABLE) == 0) {
+		member = *row;
+		member.name = path.p;
+		fynq_value_read_json(rq, &member, value, fynq_arena_alloc(rq->arena, MEMBER_SIZE));
+	}
+}
+
+static void
+check_members(struct fynq_req *rq, const struct fynq_field *f, struct json_object *value)
+{
+	struct json_object_iterator at = json_object_iter_begin(value);
+	struct json_object_iterator end = json_object_iter_end(value);
+
+	for (; !json_object_iter_equal(&at, &end); json_object_iter_next(&at))
+		check_member(
+		    rq, f, json_object_iter_peek_name(&at), json_object_iter_peek_value(&at));
+}
+
 static void
 read_object(
     struct fynq_req *rq, const struct fynq_field *f, struct json_object *value, void *member)
@@ -243,6 +280,8 @@ read_object(
 	if ((int64_t)text.n > max)
 		fynq_fault(rq, fynq_str_of(f->name), "too_large",
 		    "It must have at most %lld bytes as JSON.", (long long)max);
+	else if (f->sub != NULL)
+		check_members(rq, f, value);
 }
 
 void

@@ -1,8 +1,8 @@
 #include "base/clock.h"
 #include "base/config.h"
-#include "base/log.h"
 #include "http/client.h"
 #include "identity/local.h"
+#include "identity/audit.h"
 #include "identity/password.h"
 #include "identity/token.h"
 
@@ -223,8 +223,8 @@ refresh_session(struct fynq_req *rq, struct fynq_str token, struct fynq_session 
 	if (fynq_str_eq(fate, FYNQ_STR("disabled")))
 		return fynq_fail(rq, FYNQ_E_DISABLED, NULL);
 	if (fynq_str_eq(fate, FYNQ_STR("reused")))
-		fynq_log(FYNQ_LOG_WARN, "reuse", "session %.*s ended: a token was used again",
-		    FYNQ_STR_ARG(fynq_rows_str(&rows, 0, FYNQ_LOCAL_SESSION_ID)));
+		fynq_audit(rq, FYNQ_EVENT_TOKEN_REUSED, fynq_rows_str(&rows, 0, FYNQ_LOCAL_USER_ID),
+		    (struct fynq_str){ 0 });
 	return fynq_fail(rq, FYNQ_E_BAD_REFRESH_TOKEN, NULL);
 }
 

@@ -9,6 +9,7 @@ static const struct command *const tables[] = {
 	pool_commands,
 	migrate_commands,
 	config_commands,
+	mail_commands,
 	upkeep_commands,
 };
 struct fynq_buf ctl_problems = FYNQ_BUF_INIT(65536);

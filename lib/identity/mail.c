@@ -173,7 +173,7 @@ fynq_mail_encode(struct fynq_arena *a, struct fynq_str s)
 	return out;
 }
 
-/* The file's text; false, with errno, where it is not there, not UTF-8 or too large. */
+/* The file's text; false, with errno, where it is not there, too large or not UTF-8. */
 static bool
 read_file(struct fynq_arena *a, const char *path, struct fynq_str *text_r)
 {
@@ -191,7 +191,7 @@ read_file(struct fynq_arena *a, const char *path, struct fynq_str *text_r)
 	*text_r = (struct fynq_str){ text, n };
 	if (ok && n <= TEMPLATE_MAX && fynq_str_utf8(*text_r))
 		return true;
-	errno = ok ? EFBIG : EIO;
+	errno = !ok ? EIO : n > TEMPLATE_MAX ? EFBIG : EILSEQ;
 	return false;
 }
 

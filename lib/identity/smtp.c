@@ -16,10 +16,16 @@
 
 enum { CONNECT_MS = 10000, TOTAL_MS = 30000, URL_SIZE = 1400, ANSWER_SIZE = 512 };
 
-/* What the server said last. */
+/* What the server said last, or why it refused. */
 struct answer {
 	char line[ANSWER_SIZE];
 };
+
+static bool
+is_refusal(const struct answer *answer)
+{
+	return answer->line[0] == '4' || answer->line[0] == '5';
+}
 
 /* A URL of that scheme with a host, and a port at most behind it. */
 static bool
@@ -164,7 +170,8 @@ add_part(curl_mime *mime, struct fynq_str text, const char *type)
 		fynq_log_fatal("mail", "out of memory");
 }
 
-/* libcurl gives each line of the server's to this; the code and the text behind it. */
+/* libcurl gives each line of the server's to this. The refusal counts, not the goodbye behind it.
+ */
 static size_t
 on_line(char *p, size_t size, size_t n, void *arg)
 {
@@ -172,6 +179,8 @@ on_line(char *p, size_t size, size_t n, void *arg)
 	size_t keep = n < ANSWER_SIZE - 1 ? n : ANSWER_SIZE - 1;
 
 	(void)size;
+	if (is_refusal(answer))
+		return n;
 	while (keep > 0 && (p[keep - 1] == '\n' || p[keep - 1] == '\r'))
 		keep--;
 	for (size_t i = 0; i < keep; i++)
@@ -235,13 +244,13 @@ perform(CURL *easy, struct fynq_arena *a, const struct fynq_mail *mail,
 }
 
 /*
- * A 5xx to the recipient or to the mail is for good (RFC 5321 section 4.2.1); one to our name and
+ * A 55x to the recipient or to the mail is for good (RFC 5321 section 4.2.3); our name and
  * password, or a certificate, the admin can mend meanwhile.
  */
 static bool
 refused_for_good(CURLcode code, long status)
 {
-	return status >= 500 && status < 600 &&
+	return status >= 550 && status < 560 &&
 	       (code == CURLE_SEND_ERROR || code == CURLE_WEIRD_SERVER_REPLY);
 }
 
@@ -267,9 +276,9 @@ fynq_mail_send(struct fynq_arena *a, const struct fynq_mail *mail, struct fynq_s
 	curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
 	curl_easy_cleanup(easy);
 	if (answer_r != NULL)
-		*answer_r = fynq_arena_copy(a,
-		    fynq_str_of(answer.line[0] != '\0' && status > 0 ? answer.line
-								     : curl_easy_strerror(code)));
+		*answer_r = fynq_arena_copy(a, fynq_str_of(code == CURLE_OK || is_refusal(&answer)
+							       ? answer.line
+							       : curl_easy_strerror(code)));
 	if (code == CURLE_OK)
 		return FYNQ_OK;
 	fynq_log(FYNQ_LOG_WARN, "mail", "%s: %s (the server's last code is %ld)",

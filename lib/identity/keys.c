@@ -97,9 +97,14 @@ fynq_keys_find(
 bool
 fynq_keys_known(struct fynq_str kid, int64_t now)
 {
-	struct fynq_keyset *set = fynq_keys_hold();
-	bool known = kid.n > 0 && fynq_keyset_find(set, kid, now) != NULL;
+	struct fynq_keyset *set = kid.n > 0 ? fynq_keys_hold() : NULL;
+	bool known;
 
+	if (set == NULL && kid.n > 0) {
+		source->seek((struct fynq_str){ 0 }, now);
+		set = fynq_keys_hold();
+	}
+	known = fynq_keyset_find(set, kid, now) != NULL;
 	fynq_keyset_drop(&set);
 	return known;
 }

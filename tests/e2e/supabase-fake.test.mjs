@@ -116,7 +116,7 @@ describe("Supabase's client", { concurrency: 4 }, () => {
     assert.equal(good(await auth.getUser()).user.user_metadata.nick, "Zoë");
     bad(await again.updateUser({ password }), "same_password", 422);
     good(await again.updateUser({ password: "another good password" }));
-    bad(await auth.getUser(), "session_not_found", 403);
+    assert.equal((await auth.getUser()).error.name, "AuthSessionMissingError");
     bad(await client().signInWithPassword({ email: address, password }),
       "invalid_credentials", 400);
   });
@@ -238,12 +238,16 @@ describe("refresh tokens", { concurrency: 4 }, () => {
     await age(first, 8);
     const other = (await refresh(first)).json.refresh_token;
     assert.ok(![first, second, third].includes(other));
+  });
+
+  it("after ten seconds such a one ends them all", async () => {
+    const first = (await signedUp()).session.refresh_token;
+    const second = (await refresh(first)).json.refresh_token;
+    const third = (await refresh(second)).json.refresh_token;
     await age(first, 11);
     assertError(await refresh(first), 400, "refresh_token_already_used");
-    for (const token of [third, other]) {
-      assertError(await refresh(token), 400, "refresh_token_already_used");
-      await age(token, 11);
-    }
+    await age(third, 11);
+    assertError(await refresh(third), 400, "refresh_token_already_used");
   });
 
   it("twenty at once: one successor", async () => {
@@ -442,7 +446,7 @@ describe("the layout", () => {
   it("a row that was copied can sign in: $2a$ and $2b$ alike", async () => {
     const { email: address, user } = await signedUp();
     await stack.db.run(
-      "update auth.users set encrypted_password = '$2b$' || substr(encrypted_password, 5)" +
+      "update auth.users set encrypted_password = overlay(encrypted_password placing 'b' from 3 for 1)" +
       " where id = $1", [user.id]);
     good(await client().signInWithPassword({ email: address, password }));
   });

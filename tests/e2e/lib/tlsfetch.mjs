@@ -9,10 +9,10 @@ const EMPTY = [101, 204, 205, 304];
 export function fetchTrusting(ca) {
   const agent = new https.Agent({ ca, keepAlive: false });
   return async (input, { method = "GET", headers = {}, body } = {}) => {
-    const request = https.request(String(input), {
-      method, agent, headers: Object.fromEntries(new Headers(headers)),
-    });
-    request.end(body ?? undefined);
+    const sent = Object.fromEntries(new Headers(headers));
+    if (body) sent["content-length"] = Buffer.byteLength(body);
+    const request = https.request(String(input), { method, agent, headers: sent });
+    request.end(body || undefined);
     const [response] = await once(request, "response");
     const chunks = [];
     for await (const chunk of response) chunks.push(chunk);

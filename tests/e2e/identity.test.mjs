@@ -170,7 +170,9 @@ test("refresh and logout at once, forty times: either order, and the end is the 
       logout(token, { scope: "global" }),
     ]);
     for (const { status } of answers) statuses.add(status);
-    assert.deepEqual([answers[1].status, answers[3].status], [204, 204]);
+    // One that comes after the end of its session has no token any more.
+    const left = [answers[1].status, answers[3].status];
+    assert.ok(left.includes(204) && left.every((status) => [204, 401].includes(status)));
     for (const answer of [answers[0], answers[2]]) {
       if (answer.status === 200) await refused(answer.json.refresh_token);
       else assertProblem(answer, 401, "bad_refresh_token");

@@ -314,9 +314,29 @@ test("what the mail server does not take now, it gets later", async () => {
   assert.equal(waits.tries, 1);
   await mailboxes.mode("");
   await due(email);
-  await sweep();
+  assert.equal((await own.fynqctl(["upkeep"])).code, 0);
   const { token } = await newest(email, 2);
   await expect(200, verify("recovery", token));
+});
+
+test("the upkeep sends what is due, however much, and forgets what is done", async () => {
+  const { email } = await member();
+  await own.db.run(
+    `insert into fynq.mails (kind, email, due_at)
+     select 'recovery', n || '@nobody.example', now() - interval '1 s'
+     from generate_series(1, 150) n
+     union all select 'recovery', $1, now()`,
+    [email],
+  );
+  assert.equal((await own.fynqctl(["upkeep"])).code, 0);
+  await newest(email, 2);
+  await own.db.run(
+    `update fynq.mails set created_at = created_at - interval '1 minute',
+       tried_at = tried_at - interval '1 minute' where email like '%@nobody.example'`,
+  );
+  await own.fynqctl(["upkeep"]);
+  const left = await own.db.query("select from fynq.mails where email like '%@nobody.example'");
+  assert.equal(left.length, 0);
 });
 
 test("what the mail server refuses for good is given up, and only its id is logged", async () => {

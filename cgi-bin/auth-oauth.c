@@ -261,8 +261,9 @@ post_exchange(struct fynq_req *rq, const void *in_)
 	const struct exchange_in *in = in_;
 	struct fynq_session session;
 
-	FYNQ_TRY(fynq_attempt_count(rq, FYNQ_ATTEMPT_TOKEN, (struct fynq_str){ 0 }));
+	FYNQ_TRY(count_try(rq, FYNQ_ATTEMPT_TOKEN, (struct fynq_str){ 0 }));
 	FYNQ_TRY(fynq_provider()->exchange(rq, in->code, in->code_verifier, &session));
 	fynq_attempt_good(rq, FYNQ_ATTEMPT_TOKEN, (struct fynq_str){ 0 });
+	fynq_audit(rq, FYNQ_EVENT_SIGNED_IN, session_user(rq, &session), FYNQ_STR("oauth"));
 	return reply_session(rq, 200, &session);
 }

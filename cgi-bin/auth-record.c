@@ -13,6 +13,16 @@ static const struct fynq_str details[] = {
 	[FYNQ_ATTEMPT_REGISTER] = FYNQ_STR_INIT("register"),
 };
 
+/* Whose account it is about, the caller says, or else the address that was given. */
+static void
+record(struct fynq_req *rq, enum fynq_event event, struct fynq_str email, struct fynq_str detail)
+{
+	if (rq->caller.id.n > 0)
+		fynq_audit(rq, event, rq->caller.id, detail);
+	else
+		fynq_audit_email(rq, event, email, detail);
+}
+
 enum fynq_err
 count_try(struct fynq_req *rq, enum fynq_attempt attempt, struct fynq_str email)
 {
@@ -21,7 +31,7 @@ count_try(struct fynq_req *rq, enum fynq_attempt attempt, struct fynq_str email)
 
 	e = fynq_attempt_count_news(rq, attempt, email, &news);
 	if (news)
-		fynq_audit_email(rq, FYNQ_EVENT_LOCKED, email, details[attempt]);
+		record(rq, FYNQ_EVENT_LOCKED, email, details[attempt]);
 	return e;
 }
 
@@ -32,7 +42,7 @@ try_failed(struct fynq_req *rq, enum fynq_err e, struct fynq_str email)
 	const struct fynq_err_info *info = fynq_err_info(e);
 
 	if (info->status < 500)
-		fynq_audit_email(rq, FYNQ_EVENT_SIGN_IN_FAILED, email, fynq_str_of(info->code));
+		record(rq, FYNQ_EVENT_SIGN_IN_FAILED, email, fynq_str_of(info->code));
 	return e;
 }
 
@@ -56,5 +66,7 @@ session_user(struct fynq_req *rq, const struct fynq_session *session)
 struct fynq_str
 caller_email(struct fynq_req *rq)
 {
-	return member_of(rq, rq->caller.claims, "email");
+	struct fynq_str email = member_of(rq, rq->caller.claims, "email");
+
+	return email.n > 0 ? email : rq->caller.id;
 }

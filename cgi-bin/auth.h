@@ -86,7 +86,7 @@ enum fynq_err try_failed(
 /* Whose session it is: the id of its user. */
 struct fynq_str session_user(struct fynq_req *rq, const struct fynq_session *session);
 
-/* The address of the caller's account as the token has it; absent where it has none. */
+/* The address of the caller's account as the token has it; the account's id where it has none. */
 struct fynq_str caller_email(struct fynq_req *rq);
 
 /* Answer with a session, or with the user alone where there is none yet. */

@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# A stack: PostgreSQL, Gemini's stand-in, the pools and Nginx, all private to one folder. Starting it
+# A stack: PostgreSQL, the stand-ins, the pools and Nginx, all private to one folder. Starting it
 # again starts what is down and restarts what has changed, and nothing else.
 
 state=$state_base/main
@@ -10,6 +10,7 @@ up_usage() {
 		  --state DIR        the stack's folder; $state by default
 		  --asan             the build with AddressSanitizer
 		  --fast             PostgreSQL may lose what it stored when the machine fails
+		  --auth WHO         who keeps the accounts: local, or supabase, a stand-in for it
 		  --set NAME=VALUE   a setting of the service, such as FYNQ_PROCESSES=4
 		  --defaults         limits, retries and titles as in docs/config.md; else none, for tests
 		  --built            use what was built and installed last
@@ -42,6 +43,14 @@ read_options() {
 		--state) shift ;;
 		--asan) build='build-asan' ;;
 		--fast) fsync=off ;;
+		--auth)
+			auth=${2:-}
+			case $auth in
+			local | supabase) ;;
+			*) die "--auth needs local or supabase" ;;
+			esac
+			shift
+			;;
 		--defaults) defaults=yes ;;
 		--built) built=yes ;;
 		--json) json=yes ;;
@@ -62,7 +71,7 @@ read_options() {
 	done
 	root=$top/$build/root
 	make_state
-	printf '%s %s %s\n' "$build" "$fsync" "$defaults" >"$state/options"
+	printf '%s %s %s %s\n' "$build" "$fsync" "$defaults" "$auth" >"$state/options"
 	if [ "${#settings[@]}" -gt 0 ]; then
 		printf '%s\n' "${settings[@]}" >"$state/more.conf"
 	fi
@@ -70,9 +79,10 @@ read_options() {
 
 # What the stack's first start decided.
 recall() {
-	build=build fsync=on defaults=no built=no json=no
+	build=build fsync=on defaults=no auth=local built=no json=no
 	if [ -f "$state/options" ]; then
-		read -r build fsync defaults <"$state/options"
+		read -r build fsync defaults auth <"$state/options"
+		auth=${auth:-local}
 	fi
 	root=$top/$build/root
 }
@@ -210,7 +220,6 @@ write_settings() {
 		fi
 		cat <<-EOF
 			FYNQ_DATABASE_URL_FILE=$state/secret/database_url
-			FYNQ_JWT_SECRET_FILE=$state/secret/jwt
 			FYNQ_GEMINI_API_KEY_FILE=$state/secret/gemini_api_key
 			FYNQ_LOG=$state/log/fynq.log
 			FYNQ_RUN_DIR=$state/run
@@ -218,6 +227,11 @@ write_settings() {
 			FYNQ_FILES_DIR=$state/files
 			FYNQ_MIGRATIONS_DIR=$root/share/fynq/migrations
 		EOF
+		if [ "$auth" = supabase ]; then
+			supabase_settings
+		else
+			printf 'FYNQ_JWT_SECRET_FILE=%s\n' "$state/secret/jwt"
+		fi
 		if [ -f "$state/gemini.json" ]; then
 			printf 'FYNQ_GEMINI_URL=%s/v1beta\n' "$(gemini_field url)"
 			printf 'FYNQ_GEMINI_CA_FILE=%s\n' "$state/gemini.pem"
@@ -376,6 +390,10 @@ up() {
 	else
 		part "the stand-in for Gemini" start_stand_in
 	fi
+	if [ "$auth" = supabase ]; then
+		need_npm
+		part "the stand-in for Supabase Auth" start_supabase
+	fi
 	if wants_mail; then
 		part "the mail server" start_mail
 	fi
@@ -393,6 +411,9 @@ stack_json() {
 		  "url": "$(stack_url)",
 		  "gemini": "$(gemini_field url)",
 		  "gemini_control": "$(gemini_field control)",
+		  "auth": "$auth",
+		  "supabase": "$(supabase_field url)",
+		  "supabase_control": "$(supabase_field control)",
 		  "database_url": "$(database_url postgres)",
 		  "owner_url": "$(database_url fynq_owner)",
 		  "config": "$state/fynq.conf",
@@ -420,6 +441,7 @@ down() {
 		ctl stop
 	fi
 	stop_gemini
+	stop_supabase
 	stop_mail
 	stop_postgres
 }
@@ -452,6 +474,13 @@ status_command() {
 		echo "Gemini: the stand-in, $(gemini_field url)"
 	else
 		echo "Gemini: Google, or down"
+	fi
+	if [ "$auth" = supabase ]; then
+		if runs "$(supabase_field pid)" main.mjs; then
+			echo "Supabase Auth: the stand-in, $(supabase_field url)"
+		else
+			echo "Supabase Auth: down"
+		fi
 	fi
 	if runs "$(mail_field pid)" main.py; then
 		echo "Mail: the stand-in, $(mail_field url)"

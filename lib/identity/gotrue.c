@@ -62,6 +62,8 @@ add_headers(struct fynq_req *rq, const struct fynq_gotrue *ask, struct headers *
 		add_header(a, headers, "User-Agent", one_line(fynq_client_agent(rq)));
 	add_header(a, headers, "X-Forwarded-For", address);
 	add_header(a, headers, "Sb-Forwarded-For", address);
+	if (rq->traceparent.n > 0)
+		add_header(a, headers, "traceparent", rq->traceparent);
 }
 
 /* The setting may end in "/". */

@@ -81,25 +81,31 @@ fynq_keys_find(
     struct fynq_arena *a, struct fynq_str kid, int64_t now, const struct fynq_key **key_r)
 {
 	const struct fynq_keyset *set = hold_for(a);
+	bool sought = true;
 
 	*key_r = fynq_keyset_find(set, kid, now);
 	if (*key_r == NULL) {
-		source->seek(kid, now);
+		sought = source->seek(kid, now);
 		source->look(now); /* What was found may be old. */
 		set = hold_for(a);
 		*key_r = fynq_keyset_find(set, kid, now);
 	}
 	if (*key_r != NULL)
 		return FYNQ_OK;
-	return set != NULL ? FYNQ_E_UNAUTHORIZED : FYNQ_E_AUTH_UNAVAILABLE;
+	return sought && set != NULL ? FYNQ_E_UNAUTHORIZED : FYNQ_E_AUTH_UNAVAILABLE;
 }
 
 bool
 fynq_keys_known(struct fynq_str kid, int64_t now)
 {
-	struct fynq_keyset *set = fynq_keys_hold();
-	bool known = kid.n > 0 && fynq_keyset_find(set, kid, now) != NULL;
+	struct fynq_keyset *set = kid.n > 0 ? fynq_keys_hold() : NULL;
+	bool known;
 
+	if (set == NULL && kid.n > 0) {
+		(void)source->seek((struct fynq_str){ 0 }, now);
+		set = fynq_keys_hold();
+	}
+	known = fynq_keyset_find(set, kid, now) != NULL;
 	fynq_keyset_drop(&set);
 	return known;
 }
@@ -119,7 +125,7 @@ fynq_keys_publish(struct fynq_arena *a, int64_t now, struct fynq_str *jwks_r)
 
 	source->look(now);
 	if ((set = hold_for(a)) == NULL) {
-		source->seek((struct fynq_str){ 0 }, now);
+		(void)source->seek((struct fynq_str){ 0 }, now);
 		set = hold_for(a);
 	}
 	if (set == NULL)

@@ -30,11 +30,9 @@ static const char *const subject_names[] = {
  * A school is one address: fifty may mistype at once, and twelve an hour for ever. An account takes
  * one guess a minute at worst, from all the world together.
  */
-struct rule {
-	int free, first, longest, forgive;
-};
+enum number { FREE, FIRST, LONGEST, FORGIVE, NUMBERS };
 
-static const struct rule rules[FYNQ_ATTEMPTS][SUBJECTS] = {
+static const int rules[FYNQ_ATTEMPTS][SUBJECTS][NUMBERS] = {
 	[FYNQ_ATTEMPT_PASSWORD] = {
 		[ADDRESS] = { 50, 1, 300, 300 },
 		[ACCOUNT] = { 10, 1, 60, 300 },
@@ -112,7 +110,7 @@ make_keys(
 
 	*keys_r = (struct keys){ 0 };
 	for (int i = 0; i < SUBJECTS; i++) {
-		if (rules[attempt][i].free == 0 || (i != ADDRESS && account.n == 0) ||
+		if (rules[attempt][i][FREE] == 0 || (i != ADDRESS && account.n == 0) ||
 		    (i != ACCOUNT && network.n == 0))
 			continue;
 		fynq_digest_add_framed(d, fynq_str_of(attempt_names[attempt]));
@@ -130,50 +128,48 @@ key_or_null(const struct keys *keys, enum subject subject)
 					      : (struct fynq_str){ 0 };
 }
 
-/* PostgreSQL's text of an array of those keys that count, from one subject to another. */
+/* PostgreSQL's text of an array, from the members that were printed, each with a comma behind it.
+ */
+static struct fynq_str
+close_array(struct fynq_req *rq, struct fynq_buf *members)
+{
+	struct fynq_str s = fynq_buf_str(members), array;
+
+	array = fynq_arena_printf(
+	    rq->arena, "{%.*s}", (int)(s.n > 0 ? s.n - 1 : 0), s.n > 0 ? s.p : "");
+	fynq_buf_release(members);
+	return array;
+}
+
+/* Those keys that count, from one subject to another. */
 static struct fynq_str
 array_of_keys(struct fynq_req *rq, const struct keys *keys, enum subject from, enum subject to)
 {
 	struct fynq_buf b = FYNQ_BUF_INIT(ARRAY_MAX);
-	struct fynq_str array;
 
 	for (enum subject i = from; i <= to; i++)
 		if (keys->text[i][0] != '\0')
-			fynq_buf_printf(&b, "%c%s", b.n == 0 ? '{' : ',', keys->text[i]);
-	if (b.n == 0)
-		fynq_buf_add_char(&b, '{');
-	fynq_buf_add_char(&b, '}');
-	array = fynq_arena_copy(rq->arena, fynq_buf_str(&b));
-	fynq_buf_release(&b);
-	return array;
+			fynq_buf_printf(&b, "%s,", keys->text[i]);
+	return close_array(rq, &b);
 }
 
-/* The same of a number of their rules, which is at that place in struct rule. */
+/* One number of the rule of each key that counts. */
 static struct fynq_str
 array_of_numbers(
-    struct fynq_req *rq, const struct keys *keys, const struct rule *rule, size_t offset)
+    struct fynq_req *rq, const struct keys *keys, enum fynq_attempt attempt, enum number number)
 {
 	struct fynq_buf b = FYNQ_BUF_INIT(ARRAY_MAX);
-	struct fynq_str array;
-	int number;
 
-	for (int i = 0; i < SUBJECTS; i++) {
-		if (keys->text[i][0] == '\0')
-			continue;
-		memcpy(&number, (const char *)&rule[i] + offset, sizeof(number));
-		fynq_buf_printf(&b, "%c%d", b.n == 0 ? '{' : ',', number);
-	}
-	fynq_buf_add_char(&b, '}');
-	array = fynq_arena_copy(rq->arena, fynq_buf_str(&b));
-	fynq_buf_release(&b);
-	return array;
+	for (int i = 0; i < SUBJECTS; i++)
+		if (keys->text[i][0] != '\0')
+			fynq_buf_printf(&b, "%d,", rules[attempt][i][number]);
+	return close_array(rq, &b);
 }
 
 enum fynq_err
 fynq_attempt_count_news(
     struct fynq_req *rq, enum fynq_attempt attempt, struct fynq_str account, bool *news_r)
 {
-	const struct rule *rule = rules[attempt];
 	struct fynq_rows rows;
 	struct keys keys;
 	int64_t wait = 0;
@@ -186,11 +182,11 @@ fynq_attempt_count_news(
 		return FYNQ_OK;
 	FYNQ_TRY(fynq_db_run(rq, &count_attempt,
 	    FYNQ_ARGS(array_of_keys(rq, &keys, ADDRESS, PAIR),
-		array_of_numbers(rq, &keys, rule, offsetof(struct rule, free)),
-		array_of_numbers(rq, &keys, rule, offsetof(struct rule, first)),
-		array_of_numbers(rq, &keys, rule, offsetof(struct rule, longest)),
-		array_of_numbers(rq, &keys, rule, offsetof(struct rule, forgive)),
-		key_or_null(&keys, PAIR), key_or_null(&keys, ACCOUNT)),
+		array_of_numbers(rq, &keys, attempt, FREE),
+		array_of_numbers(rq, &keys, attempt, FIRST),
+		array_of_numbers(rq, &keys, attempt, LONGEST),
+		array_of_numbers(rq, &keys, attempt, FORGIVE), key_or_null(&keys, PAIR),
+		key_or_null(&keys, ACCOUNT)),
 	    &rows));
 	(void)fynq_str_int(fynq_rows_str(&rows, 0, 0), &wait);
 	if (wait == 0)

@@ -235,6 +235,20 @@ test("a changed password: other sessions end, this one stays, a warning goes out
   assert.match(mail.subject, /was changed/);
 });
 
+test("a password that an admin sets voids the links, and its owner is told", async () => {
+  const { email, session } = await member();
+  await recover(email);
+  const { token } = await newest(email, 2);
+  const { code, stdout, stderr } = await own.fynqctl(["user", "reset", email]);
+  assert.equal(code, 0, stderr);
+  secrets.push(stdout.trim());
+  assertProblem(await reset(token, another), 401, "bad_mail_token");
+  await expect(401, refresh(session.refresh_token));
+  assert.equal((await own.fynqctl(["upkeep"])).code, 0);
+  assert.match((await mailboxes.newest(email, 3)).subject, /was changed/);
+  await expect(200, login(email, stdout.trim()));
+});
+
 test("a disabled account is sent nothing, and its token opens nothing", async () => {
   const { email } = await member();
   await recover(email);

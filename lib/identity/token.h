@@ -2,8 +2,8 @@
  * Access tokens: JSON Web Tokens (RFC 7519) with the claims of Supabase Auth.
  *
  * The key decides the algorithm, never the token (RFC 8725 section 3.1): with FYNQ_JWT_KEYS_DIR
- * only ES256 is accepted, with FYNQ_JWT_SECRET only HS256. A token is valid until it expires, also
- * when its session has ended meanwhile: FYNQ_JWT_SECONDS bounds that.
+ * only ES256 is accepted, with FYNQ_JWT_SECRET only HS256. A token that is good says what was true
+ * when it was issued; what holds now, standing.h asks.
  */
 #ifndef FYNQ_IDENTITY_TOKEN_H
 #define FYNQ_IDENTITY_TOKEN_H

@@ -84,14 +84,17 @@ export class Bench {
   #mockPort;
   #stopped;
 
-  /** `settings` are more of the service, `durable` lets PostgreSQL wait for the disk. */
-  static async start({ settings = {}, durable = false } = {}) {
+  /**
+   * `settings` are more of the service, `durable` lets PostgreSQL wait for the disk, `students` are
+   * registered for the load client.
+   */
+  static async start({ settings = {}, durable = false, students = STUDENTS } = {}) {
     const bench = new Bench();
     for (const signal of ["SIGINT", "SIGTERM"]) {
       process.once(signal, () => bench.stop().finally(() => process.exit(130)));
     }
     try {
-      await bench.#start({ ...SETTINGS, ...settings }, durable);
+      await bench.#start({ ...SETTINGS, ...settings }, durable, students);
     } catch (error) {
       await bench.stop();
       throw error;
@@ -99,7 +102,7 @@ export class Bench {
     return bench;
   }
 
-  async #start(settings, durable) {
+  async #start(settings, durable, n) {
     this.#base = await mkdtemp("/var/tmp/fynq-bench-");
     await chmod(this.#base, 0o711); // PostgreSQL's user must reach its part.
     const [cert, key] = [path.join(this.#base, "cert.pem"), path.join(this.#base, "key.pem")];
@@ -118,7 +121,7 @@ export class Bench {
     const { GEMINI_API_KEY, ...env } = process.env;
     const { stdout } = await run(path.join(TOP, "dev"), args, { env });
     this.stack = new Stack(JSON.parse(stdout));
-    const students = await each(STUDENTS, 4, () => this.stack.register());
+    const students = await each(n, 4, () => this.stack.register());
     const tokens = students.map(({ token }) => `${token}\n`).join("");
     await writeFile(this.#tokens(), tokens, { mode: 0o600 });
     [this.chat] = (await pools(this.stack)).chat.pids;

@@ -17,9 +17,10 @@ post_verify(struct fynq_req *rq, const void *in_)
 	const struct verify_in *in = in_;
 	struct fynq_session session;
 
-	FYNQ_TRY(fynq_attempt_count(rq, FYNQ_ATTEMPT_TOKEN, (struct fynq_str){ 0 }));
+	FYNQ_TRY(count_try(rq, FYNQ_ATTEMPT_TOKEN, (struct fynq_str){ 0 }));
 	FYNQ_TRY(fynq_provider()->verify(rq, kind_of(in->type), in->token, &session));
 	fynq_attempt_good(rq, FYNQ_ATTEMPT_TOKEN, (struct fynq_str){ 0 });
+	fynq_audit(rq, FYNQ_EVENT_CONFIRMED, session_user(rq, &session), in->type);
 	return reply_session(rq, 200, &session);
 }
 
@@ -27,8 +28,10 @@ post_verify(struct fynq_req *rq, const void *in_)
 static enum fynq_err
 ask_for_mail(struct fynq_req *rq, enum fynq_mail_kind kind, struct fynq_str email)
 {
-	FYNQ_TRY(fynq_attempt_count(rq, FYNQ_ATTEMPT_MAIL, email));
+	FYNQ_TRY(count_try(rq, FYNQ_ATTEMPT_MAIL, email));
 	FYNQ_TRY(fynq_outbox_add(rq, kind, email));
+	if (kind == FYNQ_MAIL_RECOVERY)
+		fynq_audit_email(rq, FYNQ_EVENT_RECOVERY_ASKED, email, (struct fynq_str){ 0 });
 	return fynq_reply_empty(rq, 202);
 }
 
@@ -48,6 +51,7 @@ post_resend(struct fynq_req *rq, const void *in_)
 	return ask_for_mail(rq, kind_of(in->type), in->email);
 }
 
+/* Whose the password is to be, the token says, and that is looked at last. */
 enum fynq_err
 post_reset(struct fynq_req *rq, const void *in_)
 {
@@ -56,9 +60,11 @@ post_reset(struct fynq_req *rq, const void *in_)
 
 	FYNQ_TRY(fynq_rules_check(
 	    rq, "password", in->password, (struct fynq_str){ 0 }, (struct fynq_str){ 0 }));
-	FYNQ_TRY(fynq_attempt_count(rq, FYNQ_ATTEMPT_TOKEN, (struct fynq_str){ 0 }));
+	FYNQ_TRY(count_try(rq, FYNQ_ATTEMPT_TOKEN, (struct fynq_str){ 0 }));
 	FYNQ_TRY(fynq_provider()->reset(rq, in->token, in->password, &session));
 	fynq_attempt_good(rq, FYNQ_ATTEMPT_TOKEN, (struct fynq_str){ 0 });
+	fynq_audit(
+	    rq, FYNQ_EVENT_PASSWORD_RESET, session_user(rq, &session), (struct fynq_str){ 0 });
 	return reply_session(rq, 200, &session);
 }
 
@@ -66,11 +72,15 @@ enum fynq_err
 put_password(struct fynq_req *rq, const void *in_)
 {
 	const struct password_in *in = in_;
+	struct fynq_str email = caller_email(rq);
+	enum fynq_err e;
 
-	FYNQ_TRY(fynq_rules_check(
-	    rq, "password", in->password, (struct fynq_str){ 0 }, (struct fynq_str){ 0 }));
-	FYNQ_TRY(fynq_attempt_count(rq, FYNQ_ATTEMPT_PASSWORD, rq->caller.id));
-	FYNQ_TRY(fynq_provider()->change_password(rq, in->current, in->password));
-	fynq_attempt_good(rq, FYNQ_ATTEMPT_PASSWORD, rq->caller.id);
+	FYNQ_TRY(fynq_rules_check(rq, "password", in->password, email, (struct fynq_str){ 0 }));
+	FYNQ_TRY(count_try(rq, FYNQ_ATTEMPT_PASSWORD, email));
+	e = fynq_provider()->change_password(rq, in->current, in->password);
+	if (e != FYNQ_OK)
+		return try_failed(rq, e, email);
+	fynq_attempt_good(rq, FYNQ_ATTEMPT_PASSWORD, email);
+	fynq_audit(rq, FYNQ_EVENT_PASSWORD_CHANGED, rq->caller.id, (struct fynq_str){ 0 });
 	return fynq_reply_empty(rq, 204);
 }

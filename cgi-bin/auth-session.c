@@ -3,6 +3,8 @@
  */
 #include "auth.h"
 
+#include "identity/keys.h"
+
 /* The longest reply in bytes: an access token of 8 KB, a refresh token and a user. */
 enum { SESSION_MAX = 32768 };
 
@@ -55,11 +57,13 @@ post_register(struct fynq_req *rq, const void *in_)
 
 	FYNQ_TRY(check_age(rq, in->birth_date));
 	FYNQ_TRY(fynq_rules_check(rq, "password", in->password, in->email, in->display_name));
-	FYNQ_TRY(fynq_attempt_count(rq, FYNQ_ATTEMPT_REGISTER, in->email));
+	FYNQ_TRY(count_try(rq, FYNQ_ATTEMPT_REGISTER, in->email));
 	FYNQ_TRY(fynq_provider()->register_user(rq,
 	    &(const struct fynq_registration){
 		in->email, in->password, in->birth_date.text, in->display_name, in->locale },
 	    &session));
+	fynq_audit_email(rq, FYNQ_EVENT_REGISTERED, in->email,
+	    session.access_token.n > 0 ? (struct fynq_str){ 0 } : FYNQ_STR("unconfirmed"));
 	return reply_session(rq, 201, &session);
 }
 
@@ -69,15 +73,19 @@ post_login(struct fynq_req *rq, const void *in_)
 {
 	const struct login_in *in = in_;
 	struct fynq_session session;
+	enum fynq_err e;
 
 	if (in->password.n > FYNQ_PASSWORD_MAX) {
 		fynq_fault(rq, FYNQ_STR("password"), "too_long",
 		    "It must have at most %d bytes in UTF-8.", FYNQ_PASSWORD_MAX);
 		return FYNQ_E_INVALID;
 	}
-	FYNQ_TRY(fynq_attempt_count(rq, FYNQ_ATTEMPT_PASSWORD, in->email));
-	FYNQ_TRY(fynq_provider()->login(rq, in->email, in->password, &session));
+	FYNQ_TRY(count_try(rq, FYNQ_ATTEMPT_PASSWORD, in->email));
+	e = fynq_provider()->login(rq, in->email, in->password, &session);
+	if (e != FYNQ_OK)
+		return try_failed(rq, e, in->email);
 	fynq_attempt_good(rq, FYNQ_ATTEMPT_PASSWORD, in->email);
+	fynq_audit_email(rq, FYNQ_EVENT_SIGNED_IN, in->email, FYNQ_STR("password"));
 	return reply_session(rq, 200, &session);
 }
 
@@ -101,6 +109,7 @@ post_logout(struct fynq_req *rq, const void *in_)
 		if (fynq_str_eq(in->scope, fynq_str_of(fynq_scope_names[i])))
 			scope = (enum fynq_scope)i;
 	FYNQ_TRY(fynq_provider()->logout(rq, scope));
+	fynq_audit(rq, FYNQ_EVENT_SIGNED_OUT, rq->caller.id, fynq_str_of(fynq_scope_names[scope]));
 	fynq_standing_forget(rq->caller.id);
 	return fynq_reply_empty(rq, 204);
 }
@@ -142,9 +151,18 @@ delete_session(struct fynq_req *rq, const void *in_)
 	return fynq_reply_empty(rq, 204);
 }
 
+/* Whoever keeps the keys for as long as this says knows each before it signs. */
 enum fynq_err
 get_keys(struct fynq_req *rq, const void *in)
 {
+	struct fynq_str keys;
+	enum fynq_err e;
+
 	(void)in;
-	return fynq_fail(rq, FYNQ_E_INTERNAL, NULL);
+	e = fynq_keys_publish(rq->arena, fynq_clock_now_us() / 1000000, &keys);
+	if (e != FYNQ_OK)
+		return fynq_fail(rq, e, NULL);
+	fynq_reply_header(rq, "Cache-Control",
+	    fynq_arena_printf(rq->arena, "public, max-age=%d", FYNQ_KEYS_MAX_AGE));
+	return fynq_reply_json(rq, 200, keys);
 }

@@ -104,9 +104,11 @@ static const struct fynq_field oauth_in[] = { FYNQ_FIELD(oauth_in, provider, FYN
 static const struct fynq_field callback_in[] = { FYNQ_FIELD(callback_in, flow, FYNQ_IN_QUERY,
 						     "What was begun.", .max = 64),
 	FYNQ_FIELD(callback_in, code, FYNQ_IN_QUERY, "Buys a session.", .max = CODE_MAX),
-	FYNQ_FIELD(callback_in, error, FYNQ_IN_QUERY, "Why there is no code.", .max = 256),
-	FYNQ_FIELD(callback_in, error_code, FYNQ_IN_QUERY, "Likewise.", .max = 256),
-	FYNQ_FIELD(callback_in, error_description, FYNQ_IN_QUERY, "Likewise.", .max = 1000),
+	FYNQ_FIELD(
+	    callback_in, error, FYNQ_IN_QUERY, "Why there is no code.", .max = 256, .blank = true),
+	FYNQ_FIELD(callback_in, error_code, FYNQ_IN_QUERY, "Likewise.", .max = 256, .blank = true),
+	FYNQ_FIELD(
+	    callback_in, error_description, FYNQ_IN_QUERY, "Likewise.", .max = 4000, .blank = true),
 	FYNQ_FIELD_END };
 
 static const struct fynq_field exchange_in[] = {
@@ -167,8 +169,8 @@ static const struct fynq_field keys_out[] = {
 	FYNQ_FIELD_END
 };
 
-static const enum fynq_err register_errors[] = { FYNQ_E_UNDER_AGE, FYNQ_E_CONFLICT,
-	FYNQ_E_RATE_LIMITED, FYNQ_E_AUTH_UNAVAILABLE, FYNQ_OK };
+static const enum fynq_err register_errors[] = { FYNQ_E_FORBIDDEN, FYNQ_E_UNDER_AGE,
+	FYNQ_E_CONFLICT, FYNQ_E_RATE_LIMITED, FYNQ_E_AUTH_UNAVAILABLE, FYNQ_OK };
 static const enum fynq_err login_errors[] = { FYNQ_E_BAD_CREDENTIALS, FYNQ_E_DISABLED,
 	FYNQ_E_UNCONFIRMED, FYNQ_E_RATE_LIMITED, FYNQ_E_AUTH_UNAVAILABLE, FYNQ_OK };
 static const enum fynq_err refresh_errors[] = { FYNQ_E_BAD_REFRESH_TOKEN, FYNQ_E_DISABLED,
@@ -228,7 +230,8 @@ static const struct fynq_route routes[] = {
 	    .status = 200, .out = session_out, .errors = exchange_errors, .handler = post_exchange,
 	    .summary = "Trade that code for a session." },
 	{ FYNQ_GET, "/api/v1/auth/.well-known/jwks.json", FYNQ_ANYONE, .status = 200,
-	    .out = keys_out, .handler = get_keys, .summary = "The public keys of access tokens." },
+	    .out = keys_out, .errors = remote_errors, .handler = get_keys,
+	    .summary = "The public keys of access tokens." },
 	{ 0 }
 };
 

@@ -72,6 +72,23 @@ struct exchange_in {
 	struct fynq_str code, code_verifier;
 };
 
+/*
+ * auth-record.c. Count a try as fynq_attempt_count() does; the first refusal since one was counted
+ * is recorded as "locked".
+ */
+enum fynq_err count_try(
+    struct fynq_req *rq, enum fynq_attempt attempt, struct fynq_str email) FYNQ_MUST_CHECK;
+
+/* The try failed with e: recorded as "sign_in_failed" where it is about the client. Returns e. */
+enum fynq_err try_failed(
+    struct fynq_req *rq, enum fynq_err e, struct fynq_str email) FYNQ_MUST_CHECK;
+
+/* Whose session it is: the id of its user. */
+struct fynq_str session_user(struct fynq_req *rq, const struct fynq_session *session);
+
+/* The address of the caller's account as the token has it; the account's id where it has none. */
+struct fynq_str caller_email(struct fynq_req *rq);
+
 /* Answer with a session, or with the user alone where there is none yet. */
 enum fynq_err reply_session(struct fynq_req *rq, int status, const struct fynq_session *session);
 

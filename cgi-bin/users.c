@@ -63,6 +63,25 @@ static const struct fynq_field usage_out[] = {
 	FYNQ_FIELD_END
 };
 
+static const struct fynq_field audit_in[] = { FYNQ_FIELD(audit_in, user_id, FYNQ_IN_QUERY,
+						  "What this user did or was done to its account."),
+	FYNQ_FIELD(audit_in, event, FYNQ_IN_QUERY, "What happened.", .values = fynq_event_names),
+	FYNQ_FIELD(audit_in, from, FYNQ_IN_QUERY, "Since this time."),
+	FYNQ_FIELD(audit_in, to, FYNQ_IN_QUERY, "Before this time."), FYNQ_FIELDS_PAGE(audit_in),
+	FYNQ_FIELD_END };
+
+static const struct fynq_field audit_item[] = { FYNQ_OUT("id", UUID, "The entry's id."),
+	FYNQ_OUT("at", TIME, "When it happened."), FYNQ_OUT("event", STRING, "What happened."),
+	FYNQ_OUT("actor_id", UUID, "Who did it; null where nobody was signed in.",
+	    .flags = FYNQ_NULLABLE),
+	FYNQ_OUT(
+	    "user_id", UUID, "Whose account; null where there is none.", .flags = FYNQ_NULLABLE),
+	FYNQ_OUT("address", STRING, "The network address it came from.", .flags = FYNQ_NULLABLE),
+	FYNQ_OUT("detail", STRING, "One word more, such as the new role.", .flags = FYNQ_NULLABLE),
+	FYNQ_OUT(
+	    "request_id", STRING, "The request's id, as the log has it.", .flags = FYNQ_NULLABLE),
+	FYNQ_FIELD_END };
+
 static const char *const roles[] = { "student", "teacher", "admin", NULL };
 static const char *const yes_or_no[] = { "true", "false", NULL };
 
@@ -125,6 +144,9 @@ static const enum fynq_err patch_errors[] = { FYNQ_E_NOT_FOUND, FYNQ_E_CONFLICT,
 static const enum fynq_err user_patch_errors[] = { FYNQ_E_NOT_FOUND, FYNQ_E_CONFLICT,
 	FYNQ_E_PRECONDITION_FAILED, FYNQ_E_AUTH_UNAVAILABLE, FYNQ_OK };
 
+static const enum fynq_err export_errors[] = { FYNQ_E_RATE_LIMITED, FYNQ_E_STORAGE_UNAVAILABLE,
+	FYNQ_E_INSUFFICIENT_STORAGE, FYNQ_OK };
+
 static fynq_handler get_me, patch_me, get_usage;
 
 static const struct fynq_route routes[] = {
@@ -133,13 +155,18 @@ static const struct fynq_route routes[] = {
 	{ FYNQ_PATCH, "/api/v1/users/me", FYNQ_USER, patch_in, .body_max = BODY_MAX, .status = 200,
 	    .out = profile_out, .errors = patch_errors, .handler = patch_me,
 	    .summary = "Change the caller's profile; null clears a field." },
-	{ FYNQ_DELETE, "/api/v1/users/me", FYNQ_USER, .status = 204, .handler = delete_me,
-	    .summary = "Erase the caller: account, profile, chats, files. 202 where a part of it "
-		       "follows later." },
+	{ FYNQ_DELETE, "/api/v1/users/me", FYNQ_USER, .status = 204, .status_later = 202,
+	    .handler = delete_me,
+	    .summary = "Erase the caller: account, profile, chats, files. The account is out at "
+		       "once, also where a part of it follows later." },
 	{ FYNQ_POST, "/api/v1/users/me/export", FYNQ_USER, .status = 200, .also = "application/zip",
-	    .handler = post_export, .summary = "Everything that is held about the caller." },
+	    .errors = export_errors, .handler = post_export,
+	    .summary = "Everything that is held about the caller, in one file." },
 	{ FYNQ_GET, "/api/v1/users/me/usage", FYNQ_USER, .status = 200, .out = usage_out,
 	    .handler = get_usage, .summary = "What the caller has used of their limits." },
+	{ FYNQ_GET, "/api/v1/audit", FYNQ_ADMIN, audit_in, .status = 200, .out = audit_item,
+	    .paged = true, .handler = get_audit,
+	    .summary = "What happened to accounts, the newest first." },
 	{ FYNQ_GET, "/api/v1/users", FYNQ_ADMIN, users_in, .status = 200, .out = account_out,
 	    .paged = true, .handler = get_users, .summary = "All accounts, the newest first." },
 	{ FYNQ_GET, "/api/v1/users/{id}", FYNQ_ADMIN, user_in, .status = 200, .out = account_out,

@@ -30,4 +30,15 @@ struct user_patch_in {
 /* users-rights.c */
 fynq_handler post_export, delete_me;
 
+/* users-audit.c */
+fynq_handler get_audit;
+
+struct audit_in {
+	struct fynq_uuid user_id;
+	struct fynq_str event;
+	struct fynq_time from, to;
+	int64_t limit;
+	struct fynq_cursor cursor;
+};
+
 #endif

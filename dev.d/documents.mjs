@@ -1,16 +1,19 @@
-// What the documents take from the programs themselves: the API, the settings, their example file.
+// What the documents take from the programs themselves: the API, the settings, their example file;
+// and from the tests of the database, who may do what in it.
 //
 //   node dev.d/documents.mjs PREFIX    writes them into this checkout, from programs that were
 //                                      installed under PREFIX (an absolute path)
 
 import { execFile } from "node:child_process";
-import { mkdir, readdir, rm, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 
 const TOP = fileURLToPath(new URL("../", import.meta.url));
 const API = "docs/api";
+const SECURITY = "docs/security.md";
+const MATRIX = "sql/tests/matrix.psql";
 
 // The documents show the paths of an installation that deploying.md makes.
 const DOCUMENTED_PREFIX = "/usr";
@@ -37,6 +40,7 @@ export async function documents(prefix) {
   files.set(`${API}/README.md`, tableOf(endpoints));
   files.set("docs/config.md", CONFIG_HEAD + (await settings("markdown")));
   files.set(".env.example", await settings("example"));
+  files.set(SECURITY, await withMatrix());
   return files;
 }
 
@@ -57,7 +61,8 @@ A setting comes from the environment, else from the file that \`FYNQ_CONFIG\` na
 its own: \`FYNQ_JWT_SECRET_FILE=/path\`. With a bad, missing or unknown setting nothing starts;
 \`fynqctl config check\` says which it is.
 
-Access tokens need \`FYNQ_JWT_SECRET\` or \`FYNQ_JWT_KEYS_DIR\`, which \`NAME.fcgi --check\` tries.
+Access tokens need \`FYNQ_JWT_SECRET\`, a key in \`FYNQ_JWT_KEYS_DIR\`, or Supabase's keys with
+\`FYNQ_AUTH=supabase\`; \`NAME.fcgi --check\` tries the first two.
 Paths are those of an installation under \`/usr\`.
 
 `;
@@ -86,6 +91,26 @@ function tableOf(endpoints) {
     ].join("\n");
   });
   return API_HEAD + parts.join("");
+}
+
+/** The rows of the matrix of access: arrays of words, the table's name first. */
+export function parseMatrix(text) {
+  const [, block] = /^copy pg_temp\.matrix from stdin .*\n([^]*?)^\\\.$/m.exec(text);
+  return block.trim().split("\n").map((line) => line.split("|").map((word) => word.trim()));
+}
+
+// The text around the table is written by hand.
+async function withMatrix() {
+  const rows = parseMatrix(await readFile(path.join(TOP, MATRIX), "utf8"));
+  const table = [
+    "| table | verb | anon | student | teacher | admin | service |",
+    "| --- | --- | --- | --- | --- | --- | --- |",
+    ...rows.map((words) => `| ${words.join(" | ")} |`),
+  ].join("\n");
+  const text = await readFile(path.join(TOP, SECURITY), "utf8");
+  const marks = /(<!-- matrix: made by \.\/dev generate -->\n)[^]*(<!-- end of matrix -->\n)/;
+  if (!marks.test(text)) throw new Error(`${SECURITY} has no place for the matrix`);
+  return text.replace(marks, (_, begin, end) => `${begin}\n${table}\n\n${end}`);
 }
 
 async function endpointsIn(folder) {

@@ -2,12 +2,13 @@
 # What must be installed, in groups. PACKAGE:COMMAND is also satisfied by the command, as Node.js
 # often comes from elsewhere.
 packages_build="autoconf automake libtool pkg-config make gcc libc6-dev libfcgi-dev
-	libcurl4-openssl-dev libjson-c-dev libpq-dev libjwt-dev libssl-dev libcrypt-dev
-	libmagic-dev"
+	libcurl4-openssl-dev libjson-c-dev libpq-dev libssl-dev libcrypt-dev libmagic-dev
+	libarchive-dev"
 packages_run="postgresql-15 nginx spawn-fcgi multiwatch nodejs:node curl openssl
-	libvips-tools"
+	libvips-tools john-data"
 packages_test="libcmocka-dev valgrind postgresql-15-pgtap libtap-parser-sourcehandler-pgtap-perl
-	npm:npm imagemagick libheif-examples libimage-exiftool-perl"
+	npm:npm imagemagick libheif-examples libimage-exiftool-perl unzip python3-aiosmtpd
+	apache2-utils"
 packages_bench="libnghttp2-dev libssl-dev nodejs:node"
 packages_lint="clang clang-format shellcheck nodejs:node"
 packages_fuzz="clang libclang-rt-14-dev"

@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# A stack: PostgreSQL, Gemini's stand-in, the pools and Nginx, all private to one folder. Starting it
+# A stack: PostgreSQL, the stand-ins, the pools and Nginx, all private to one folder. Starting it
 # again starts what is down and restarts what has changed, and nothing else.
 
 state=$state_base/main
@@ -10,6 +10,7 @@ up_usage() {
 		  --state DIR        the stack's folder; $state by default
 		  --asan             the build with AddressSanitizer
 		  --fast             PostgreSQL may lose what it stored when the machine fails
+		  --auth WHO         who keeps the accounts: local, or supabase, a stand-in for it
 		  --set NAME=VALUE   a setting of the service, such as FYNQ_PROCESSES=4
 		  --defaults         limits, retries and titles as in docs/config.md; else none, for tests
 		  --built            use what was built and installed last
@@ -42,6 +43,14 @@ read_options() {
 		--state) shift ;;
 		--asan) build='build-asan' ;;
 		--fast) fsync=off ;;
+		--auth)
+			auth=${2:-}
+			case $auth in
+			local | supabase) ;;
+			*) die "--auth needs local or supabase" ;;
+			esac
+			shift
+			;;
 		--defaults) defaults=yes ;;
 		--built) built=yes ;;
 		--json) json=yes ;;
@@ -62,7 +71,7 @@ read_options() {
 	done
 	root=$top/$build/root
 	make_state
-	printf '%s %s %s\n' "$build" "$fsync" "$defaults" >"$state/options"
+	printf '%s %s %s %s\n' "$build" "$fsync" "$defaults" "$auth" >"$state/options"
 	if [ "${#settings[@]}" -gt 0 ]; then
 		printf '%s\n' "${settings[@]}" >"$state/more.conf"
 	fi
@@ -70,9 +79,10 @@ read_options() {
 
 # What the stack's first start decided.
 recall() {
-	build=build fsync=on defaults=no built=no json=no
+	build=build fsync=on defaults=no auth=local built=no json=no
 	if [ -f "$state/options" ]; then
-		read -r build fsync defaults <"$state/options"
+		read -r build fsync defaults auth <"$state/options"
+		auth=${auth:-local}
 	fi
 	root=$top/$build/root
 }
@@ -125,6 +135,13 @@ use_google() {
 	write_secret "$state/secret/gemini_api_key" "$GEMINI_API_KEY"
 }
 
+# make_certificate FILE KEY: for a server of this machine.
+make_certificate() {
+	(umask 077 && openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes \
+		-keyout "$2" -out "$1" -days 3650 -subj /CN=localhost \
+		-addext subjectAltName=IP:127.0.0.1,IP:127.0.0.2,DNS:localhost)
+}
+
 start_stand_in() {
 	local url
 	if runs "$(gemini_field pid)" main.mjs && ! changed gemini tests/fakes/gemini/*.mjs; then
@@ -133,11 +150,7 @@ start_stand_in() {
 	url=$(gemini_field url)
 	stop_gemini
 	write_secret "$state/secret/gemini_api_key" "the stand-in takes any key"
-	if [ ! -f "$state/gemini.pem" ]; then
-		(umask 077 && openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes \
-			-keyout "$state/secret/gemini_key.pem" -out "$state/gemini.pem" -days 3650 \
-			-subj /CN=localhost -addext subjectAltName=IP:127.0.0.1,DNS:localhost)
-	fi
+	[ -f "$state/gemini.pem" ] || make_certificate "$state/gemini.pem" "$state/secret/gemini_key.pem"
 	# On the port it had before, where it had one: then the pools' settings stay as they are.
 	setsid node tests/fakes/gemini/main.mjs --cert "$state/gemini.pem" \
 		--key "$state/secret/gemini_key.pem" ${url:+--port "${url##*:}"} \
@@ -161,6 +174,42 @@ stop_gemini() {
 	rm -f "$state/gemini.json"
 }
 
+# The stand-in for a mail server is for tests, and for whoever has installed what those need.
+wants_mail() {
+	[ "$defaults" != yes ] && [ -z "$(missing_packages python3-aiosmtpd)" ]
+}
+
+start_mail() {
+	local url
+	if runs "$(mail_field pid)" main.py && ! changed mail tests/fakes/smtp/main.py; then
+		return
+	fi
+	url=$(mail_field url)
+	stop_mail
+	[ -f "$state/mail.pem" ] || make_certificate "$state/mail.pem" "$state/secret/mail_key.pem"
+	# As with Gemini's, on the port it had before.
+	setsid /usr/bin/python3 tests/fakes/smtp/main.py --folder "$state/mail" \
+		--cert "$state/mail.pem" --key "$state/secret/mail_key.pem" \
+		${url:+--port "${url##*:}"} >"$state/mail.json" </dev/null &
+	wait_for "the mail server" 20 test -s "$state/mail.json"
+	unchanged mail tests/fakes/smtp/main.py
+}
+
+# mail_field NAME: of the line that it prints.
+mail_field() {
+	[ -f "$state/mail.json" ] || return 0
+	sed -n "s/.*\"$1\":\"\{0,1\}\([^\",}]*\).*/\1/p" "$state/mail.json"
+}
+
+stop_mail() {
+	local pid
+	pid=$(mail_field pid)
+	if runs "$pid" main.py; then
+		kill "$pid"
+	fi
+	rm -f "$state/mail.json"
+}
+
 write_settings() {
 	write_secret "$state/secret/database_url" "$(database_url fynq)"
 	[ -f "$state/secret/jwt" ] || write_secret "$state/secret/jwt" "$(secret)"
@@ -171,7 +220,6 @@ write_settings() {
 		fi
 		cat <<-EOF
 			FYNQ_DATABASE_URL_FILE=$state/secret/database_url
-			FYNQ_JWT_SECRET_FILE=$state/secret/jwt
 			FYNQ_GEMINI_API_KEY_FILE=$state/secret/gemini_api_key
 			FYNQ_LOG=$state/log/fynq.log
 			FYNQ_RUN_DIR=$state/run
@@ -179,14 +227,25 @@ write_settings() {
 			FYNQ_FILES_DIR=$state/files
 			FYNQ_MIGRATIONS_DIR=$root/share/fynq/migrations
 		EOF
+		if [ "$auth" = supabase ]; then
+			supabase_settings
+		else
+			printf 'FYNQ_JWT_SECRET_FILE=%s\n' "$state/secret/jwt"
+		fi
 		if [ -f "$state/gemini.json" ]; then
 			printf 'FYNQ_GEMINI_URL=%s/v1beta\n' "$(gemini_field url)"
 			printf 'FYNQ_GEMINI_CA_FILE=%s\n' "$state/gemini.pem"
 		fi
+		if [ -f "$state/mail.json" ]; then
+			printf 'FYNQ_SMTP_URL=%s\n' "$(mail_field url)"
+			printf 'FYNQ_SMTP_CA_FILE=%s\n' "$state/mail.pem"
+			printf '%s\n' FYNQ_MAIL_FROM=tutor@fynq.example \
+				FYNQ_SITE_URL=https://app.fynq.example/account
+		fi
 		if [ "$defaults" != yes ]; then
 			printf 'FYNQ_LIMIT_%s=0/0/0/0\n' STUDENT TEACHER ADMIN
 			printf '%s\n' FYNQ_TITLES=off FYNQ_SUMMARIES=off FYNQ_GEMINI_TRIES=1 \
-				FYNQ_BREAKER_FAILURES=0
+				FYNQ_BREAKER_FAILURES=0 FYNQ_ATTEMPTS=off
 		fi
 	} >"$state/fynq.conf"
 }
@@ -331,6 +390,13 @@ up() {
 	else
 		part "the stand-in for Gemini" start_stand_in
 	fi
+	if [ "$auth" = supabase ]; then
+		need_npm
+		part "the stand-in for Supabase Auth" start_supabase
+	fi
+	if wants_mail; then
+		part "the mail server" start_mail
+	fi
 	write_settings
 	part "migrations" migrate
 	give_password
@@ -345,6 +411,9 @@ stack_json() {
 		  "url": "$(stack_url)",
 		  "gemini": "$(gemini_field url)",
 		  "gemini_control": "$(gemini_field control)",
+		  "auth": "$auth",
+		  "supabase": "$(supabase_field url)",
+		  "supabase_control": "$(supabase_field control)",
 		  "database_url": "$(database_url postgres)",
 		  "owner_url": "$(database_url fynq_owner)",
 		  "config": "$state/fynq.conf",
@@ -372,6 +441,8 @@ down() {
 		ctl stop
 	fi
 	stop_gemini
+	stop_supabase
+	stop_mail
 	stop_postgres
 }
 
@@ -403,6 +474,16 @@ status_command() {
 		echo "Gemini: the stand-in, $(gemini_field url)"
 	else
 		echo "Gemini: Google, or down"
+	fi
+	if [ "$auth" = supabase ]; then
+		if runs "$(supabase_field pid)" main.mjs; then
+			echo "Supabase Auth: the stand-in, $(supabase_field url)"
+		else
+			echo "Supabase Auth: down"
+		fi
+	fi
+	if runs "$(mail_field pid)" main.py; then
+		echo "Mail: the stand-in, $(mail_field url)"
 	fi
 	ctl status
 }

@@ -10,6 +10,9 @@ static const struct command *const tables[] = {
 	migrate_commands,
 	config_commands,
 	user_commands,
+	keys_commands,
+	mail_commands,
+	upkeep_commands,
 };
 struct fynq_buf ctl_problems = FYNQ_BUF_INIT(65536);
 

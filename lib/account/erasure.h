@@ -14,10 +14,16 @@
 /* Record that the user is to be erased. Fails as fynq_db_run(). */
 enum fynq_err fynq_erasure_add(struct fynq_req *rq, struct fynq_str user) FYNQ_MUST_CHECK;
 
-/* Erase that user now. What fails stays recorded for the upkeep. */
+/*
+ * Erase that user now. What fails stays recorded for the upkeep, and is logged; rq's problem then
+ * says what failed.
+ */
 enum fynq_err fynq_erasure_do(struct fynq_req *rq, struct fynq_str user) FYNQ_MUST_CHECK;
 
-/* Erase who is due; part of the upkeep. */
-void fynq_erasure_run(struct fynq_req *rq);
+/*
+ * Erase who is due, a few at a time, each by one process; part of the upkeep. now says that what
+ * failed before does not wait for its time. Returns how many could not be erased.
+ */
+int fynq_erasure_run(struct fynq_req *rq, bool now);
 
 #endif

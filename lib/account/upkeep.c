@@ -4,7 +4,9 @@
 #include "account/upkeep.h"
 #include "base/evloop.h"
 #include "base/jobs.h"
+#include "identity/audit.h"
 #include "identity/outbox.h"
+#include "limits/attempts.h"
 
 enum { EVERY_MS = 60000 };
 
@@ -15,11 +17,13 @@ static struct {
 	atomic_bool running;
 } upkeep = { .timer.fire = on_timer };
 
-void
-fynq_upkeep_run(struct fynq_req *rq)
+int
+fynq_upkeep_run(struct fynq_req *rq, bool now)
 {
 	fynq_outbox_run(rq);
-	fynq_erasure_run(rq);
+	fynq_attempts_forget(rq);
+	fynq_audit_forget(rq);
+	return fynq_erasure_run(rq, now);
 }
 
 static void
@@ -28,7 +32,7 @@ upkeep_job(void *arg)
 	struct fynq_req *rq = fynq_req_new(-1, true);
 
 	(void)arg;
-	fynq_upkeep_run(rq);
+	(void)fynq_upkeep_run(rq, false);
 	fynq_req_free(&rq);
 	upkeep.running = false;
 }

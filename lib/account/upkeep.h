@@ -15,7 +15,10 @@
 
 extern const struct fynq_companion fynq_upkeep;
 
-/* Do it once, now. */
-void fynq_upkeep_run(struct fynq_req *rq);
+/*
+ * Do it once; now says that what failed before is tried whether its time has come or not. Returns
+ * how many pieces of it failed; the log says which.
+ */
+int fynq_upkeep_run(struct fynq_req *rq, bool now);
 
 #endif

@@ -198,6 +198,10 @@ success(struct fynq_doc *d, const struct fynq_route *route)
 	if (body)
 		fynq_doc_close(d, '}');
 	fynq_doc_close(d, '}');
+	if (route->status_later == 0)
+		return;
+	open_response(d, route->status_later, FYNQ_STR("Success; a part of it follows later."));
+	fynq_doc_close(d, '}');
 }
 
 /* Mark the errors that can come of a route. */
@@ -221,6 +225,7 @@ find_errors(const struct fynq_route *route, bool errors[FYNQ_E_COUNT])
 		{ FYNQ_E_INTERNAL, ALWAYS },
 		{ FYNQ_E_DB_UNAVAILABLE, ALWAYS },
 		{ FYNQ_E_DB_TIMEOUT, ALWAYS },
+		{ FYNQ_E_AUTH_UNAVAILABLE, TOKEN },
 		{ FYNQ_E_BUSY, ALWAYS },
 		{ FYNQ_E_RESTARTING, ALWAYS },
 		{ FYNQ_E_INSUFFICIENT_STORAGE, FILES },

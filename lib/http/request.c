@@ -308,7 +308,7 @@ void
 fynq_fault(struct fynq_req *rq, struct fynq_str field, const char *code, const char *fmt, ...)
 {
 	struct fynq_problem *problem = &rq->problem;
-	char text[256];
+	char text[512];
 	va_list ap;
 
 	if (problem->faults == NULL)

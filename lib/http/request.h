@@ -53,6 +53,8 @@ struct fynq_reply {
 	int status;
 	const char *media_type;
 	struct fynq_str body;
+	int fd;			 /* the body where it is a file of file_bytes; see response.h */
+	size_t file_bytes;	 /* 0 where it is not */
 	struct fynq_buf headers; /* "Name: value\r\n" lines */
 	size_t bytes_sent;	 /* of the body, for the log */
 };

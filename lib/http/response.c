@@ -7,6 +7,8 @@
 #include "base/log.h"
 #include "http/response.h"
 
+enum { PIECE = 65536 }; /* Of a file, in bytes. */
+
 static const char *
 reason(int status)
 {
@@ -18,6 +20,7 @@ reason(int status)
 		{ 201, "Created" },
 		{ 202, "Accepted" },
 		{ 204, "No Content" },
+		{ 302, "Found" },
 		{ 304, "Not Modified" },
 		{ 400, "Bad Request" },
 		{ 401, "Unauthorized" },
@@ -49,6 +52,16 @@ fynq_reply_body(struct fynq_req *rq, int status, const char *media_type, struct 
 	rq->reply.status = status;
 	rq->reply.media_type = media_type;
 	rq->reply.body = body;
+	rq->reply.file_bytes = 0;
+	return FYNQ_OK;
+}
+
+enum fynq_err
+fynq_reply_file(struct fynq_req *rq, int status, const char *media_type, int fd, int64_t bytes)
+{
+	(void)fynq_reply_body(rq, status, media_type, (struct fynq_str){ 0 });
+	rq->reply.fd = fd;
+	rq->reply.file_bytes = (size_t)bytes;
 	return FYNQ_OK;
 }
 
@@ -233,6 +246,31 @@ write_all(struct fynq_req *rq, struct fynq_str s)
 	return true;
 }
 
+/* From where it begins, whatever the descriptor's position, which is left alone. */
+static bool
+write_file(struct fynq_req *rq)
+{
+	struct fynq_reply *reply = &rq->reply;
+	char piece[PIECE];
+	ssize_t n;
+
+	while (reply->bytes_sent < reply->file_bytes) {
+		size_t left = reply->file_bytes - reply->bytes_sent;
+
+		n = pread(reply->fd, piece, left < PIECE ? left : PIECE, (off_t)reply->bytes_sent);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0) {
+			fynq_log(FYNQ_LOG_ERROR, "response", "a file ended before its end");
+			return false;
+		}
+		if (!write_all(rq, (struct fynq_str){ piece, (size_t)n }))
+			return false;
+		reply->bytes_sent += (size_t)n;
+	}
+	return true;
+}
+
 bool
 fynq_reply_send(struct fynq_req *rq)
 {
@@ -243,10 +281,13 @@ fynq_reply_send(struct fynq_req *rq)
 	fynq_req_drain(rq);
 	fynq_reply_head(rq, &head);
 	if (reply->status != 204 && reply->status != 304)
-		fynq_buf_printf(&head, "Content-Length: %zu\r\n", reply->body.n);
+		fynq_buf_printf(
+		    &head, "Content-Length: %zu\r\n", reply->body.n + reply->file_bytes);
 	fynq_buf_add(&head, FYNQ_STR("\r\n"));
 	sent = write_all(rq, fynq_buf_str(&head));
 	fynq_buf_release(&head);
+	if (sent && rq->method != FYNQ_HEAD && reply->file_bytes > 0)
+		return write_file(rq);
 	if (!sent || rq->method == FYNQ_HEAD || reply->body.n == 0)
 		return sent;
 	reply->bytes_sent = reply->body.n;

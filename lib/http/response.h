@@ -16,6 +16,14 @@ enum fynq_err fynq_reply_json(struct fynq_req *rq, int status, struct fynq_str b
 enum fynq_err fynq_reply_body(
     struct fynq_req *rq, int status, const char *media_type, struct fynq_str body);
 
+/*
+ * Answer with the first bytes of a regular file, which is read from its beginning and sent a piece
+ * at a time. fd must stay open until the request ends, as an upload's does; a file that turns out
+ * to be shorter breaks the connection off, so that no client takes it for whole.
+ */
+enum fynq_err fynq_reply_file(
+    struct fynq_req *rq, int status, const char *media_type, int fd, int64_t bytes);
+
 /* Answer with server-sent events, whose body comes later or is set; no proxy keeps them back. */
 void fynq_reply_events(struct fynq_req *rq);
 

@@ -23,6 +23,7 @@ struct fynq_route {
 	const struct fynq_field *in;  /* path, query and body fields; NULL for none */
 	size_t body_max;	      /* bytes; 0 for FYNQ_BODY_MAX of the settings */
 	int status;		      /* of success */
+	int status_later;	      /* where the rest follows, such as 202; 0 for none */
 	const struct fynq_field *out; /* the reply's members; NULL for no body */
 	const char *also;   /* another media type that it may answer with, such as "text/markdown";
 			       the only one where out is NULL */

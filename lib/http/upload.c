@@ -80,7 +80,8 @@ enum fynq_err
 fynq_upload_add(
     struct fynq_req *rq, struct fynq_upload *u, struct fynq_digest *d, struct fynq_str bytes)
 {
-	fynq_digest_add(d, bytes);
+	if (d != NULL)
+		fynq_digest_add(d, bytes);
 	u->bytes += (int64_t)bytes.n;
 	while (bytes.n > 0) {
 		ssize_t n = write(u->fd, bytes.p, bytes.n);

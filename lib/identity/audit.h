@@ -44,4 +44,14 @@ extern const char *const fynq_event_names[];
 void fynq_audit(
     struct fynq_req *rq, enum fynq_event event, struct fynq_str user, struct fynq_str detail);
 
+/*
+ * The same where all that is known of the account is the address of its mail; it may have none.
+ * The database looks, in the statement that adds the row: answer and time are the same for either.
+ */
+void fynq_audit_email(
+    struct fynq_req *rq, enum fynq_event event, struct fynq_str email, struct fynq_str detail);
+
+/* Delete what is older than FYNQ_AUDIT_DAYS; part of the upkeep. What fails is logged. */
+void fynq_audit_forget(struct fynq_req *rq);
+
 #endif

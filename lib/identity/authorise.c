@@ -4,9 +4,8 @@
 #include "identity/standing.h"
 #include "identity/token.h"
 
-/* The token of "Authorization: Bearer ..." (RFC 6750 section 2.1); absent for any other scheme. */
-static struct fynq_str
-bearer_token(const struct fynq_req *rq)
+struct fynq_str
+fynq_bearer_token(const struct fynq_req *rq)
 {
 	struct fynq_str scheme, token;
 
@@ -32,7 +31,7 @@ fynq_authorise(struct fynq_req *rq, enum fynq_who who)
 
 	if (who == FYNQ_ANYONE)
 		return FYNQ_OK;
-	token = bearer_token(rq);
+	token = fynq_bearer_token(rq);
 	if (token.p == NULL)
 		return challenge(rq, FYNQ_E_UNAUTHORIZED, FYNQ_STR("Bearer"));
 	e = fynq_token_verify(rq->arena, token, fynq_clock_now_us() / 1000000, &rq->caller);
@@ -40,6 +39,8 @@ fynq_authorise(struct fynq_req *rq, enum fynq_who who)
 		return challenge(rq, e,
 		    FYNQ_STR("Bearer error=\"invalid_token\", "
 			     "error_description=\"The access token has expired\""));
+	if (e == FYNQ_E_AUTH_UNAVAILABLE)
+		return fynq_fail(rq, e, NULL);
 	if (e != FYNQ_OK)
 		return challenge(rq, e, FYNQ_STR("Bearer error=\"invalid_token\""));
 	e = fynq_standing_check(rq);

@@ -1,7 +1,11 @@
 #include <json-c/json_object.h>
+#include <json-c/json_object_iterator.h>
 
 #include "base/config.h"
 #include "identity/claims.h"
+
+/* 9999-12-31T23:59:59Z, the last second that RFC 3339 can name. */
+static const int64_t last_second = INT64_C(253402300799);
 
 static struct fynq_str
 string_of(struct json_object *json)
@@ -42,6 +46,26 @@ for_us(struct json_object *aud)
 	for (size_t i = 0; i < json_object_array_length(aud); i++)
 		if (is_text(json_object_array_get_idx(aud, i), fynq_config.jwt_audience))
 			return true;
+	return false;
+}
+
+/*
+ * A number of more than 64 bits, which the parser lets through here and json-c bends: what it
+ * stands for would depend on who reads it.
+ */
+static bool
+has_bent_number(struct json_object *json)
+{
+	struct json_object_iterator at = json_object_iter_begin(json);
+	struct json_object_iterator end = json_object_iter_end(json);
+
+	for (; !json_object_iter_equal(&at, &end); json_object_iter_next(&at)) {
+		struct json_object *value = json_object_iter_peek_value(&at);
+		int64_t n = json_object_get_int64(value);
+
+		if (json_object_is_type(value, json_type_int) && (n == INT64_MAX || n == INT64_MIN))
+			return true;
+	}
 	return false;
 }
 
@@ -91,6 +115,8 @@ fynq_claims_check(struct json_object *json, int64_t now, struct fynq_claims *cla
 	if (app != NULL && !json_object_is_type(app, json_type_object))
 		return FYNQ_E_UNAUTHORIZED;
 	if (!is_time(exp) || !is_time(iat) || ahead(iat, now))
+		return FYNQ_E_UNAUTHORIZED;
+	if (json_object_get_int64(exp) > last_second || has_bent_number(json))
 		return FYNQ_E_UNAUTHORIZED;
 	if (nbf != NULL && (!is_time(nbf) || ahead(nbf, now)))
 		return FYNQ_E_UNAUTHORIZED;

@@ -18,9 +18,9 @@ struct fynq_str fynq_claims_text(struct json_object *json, const char *name);
 
 /*
  * Check the claims of a token, whose signature is good, at a time in seconds since 1970: iss, aud,
- * sub, iat, nbf and exp with FYNQ_JWT_LEEWAY_SECONDS. The role is app_metadata.role; user_metadata
- * is the user's own to edit. TOKEN_EXPIRED where all is well but exp, UNAUTHORIZED for anything
- * else.
+ * sub, iat, nbf and exp with FYNQ_JWT_LEEWAY_SECONDS; an exp after the year 9999 is none. The role
+ * is app_metadata.role; user_metadata is the user's own to edit. TOKEN_EXPIRED where all is well
+ * but exp, UNAUTHORIZED for anything else.
  */
 enum fynq_err fynq_claims_check(
     struct json_object *json, int64_t now, struct fynq_claims *claims_r) FYNQ_MUST_CHECK;

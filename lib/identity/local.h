@@ -50,6 +50,23 @@ extern const struct fynq_stmt fynq_local_open_session;
 enum fynq_err fynq_local_give_session(struct fynq_req *rq, const struct fynq_rows *rows,
     const struct fynq_local_refresh *refresh, struct fynq_session *session_r) FYNQ_MUST_CHECK;
 
+/* $1 the hash of a mail's token, $2 its type: locks the account's row. */
+extern const struct fynq_stmt fynq_local_lock_by_token;
+
+/* FYNQ_MAIL_MINUTES as an argument. */
+struct fynq_str fynq_local_mail_minutes(struct fynq_req *rq);
+
+/*
+ * Likewise for what a mail's token opened; behind the columns of FYNQ_LOCAL_SESSION stands whether
+ * the account is disabled. BAD_MAIL_TOKEN where there is no row, DISABLED.
+ */
+enum fynq_err fynq_local_give_by_token(struct fynq_req *rq, const struct fynq_rows *rows,
+    const struct fynq_local_refresh *refresh, struct fynq_session *session_r) FYNQ_MUST_CHECK;
+
+/* Make an account that must be confirmed by mail; what is answered is the same if there is one. */
+enum fynq_err fynq_local_register_unconfirmed(struct fynq_req *rq,
+    const struct fynq_registration *given, struct fynq_session *session_r) FYNQ_MUST_CHECK;
+
 /* The provider's functions that stand in other files than provider-local.c; see provider.h. */
 enum fynq_err fynq_local_send_mail(
     struct fynq_req *rq, enum fynq_mail_kind kind, struct fynq_str email);

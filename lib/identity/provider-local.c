@@ -1,8 +1,8 @@
 #include "base/clock.h"
 #include "base/config.h"
-#include "base/log.h"
 #include "http/client.h"
 #include "identity/local.h"
+#include "identity/audit.h"
 #include "identity/password.h"
 #include "identity/token.h"
 
@@ -18,7 +18,8 @@ static const struct fynq_stmt add_user = { "add_user", FYNQ_AS_SERVICE, FYNQ_ONC
 	" 'birth_date', $6::text)))" };
 
 static const struct fynq_stmt find_user = { "find_user", FYNQ_AS_SERVICE, FYNQ_REPEATABLE,
-	"select id, encrypted_password, coalesce(banned_until > now(), false)"
+	"select id, encrypted_password, coalesce(banned_until > now(), false),"
+	" email_confirmed_at is not null"
 	" from auth.users where lower(email) = lower($1::text) and deleted_at is null" };
 
 /* The hash is compared once more: the password may have been changed while it was checked. */
@@ -26,6 +27,7 @@ const struct fynq_stmt fynq_local_open_session = { "open_session", FYNQ_AS_SERVI
 	"with u as ("
 	" update auth.users set last_sign_in_at = now(), updated_at = now()"
 	" where id = $1::uuid and encrypted_password = $2::text and deleted_at is null"
+	" and coalesce(banned_until <= now(), true)"
 	" returning *"
 	"), s as ("
 	" insert into auth.sessions (id, user_id, user_agent, ip)"
@@ -133,6 +135,8 @@ register_user(
 	struct fynq_rows rows;
 	enum fynq_err e;
 
+	if (fynq_config.confirm_email)
+		return fynq_local_register_unconfirmed(rq, given, session_r);
 	if (!fynq_password_hash(given->password, hash))
 		return fynq_fail(rq, FYNQ_E_INVALID, NULL);
 	e = fynq_db_tx(rq,
@@ -159,7 +163,7 @@ login(struct fynq_req *rq, struct fynq_str email, struct fynq_str password,
 {
 	struct fynq_uuid session = fynq_uuid_new();
 	const struct fynq_local_refresh *refresh = fynq_local_refresh_new(rq->arena);
-	struct fynq_str user = { 0 }, hash = { 0 }, banned = { 0 };
+	struct fynq_str user = { 0 }, hash = { 0 }, banned = { 0 }, confirmed = { 0 };
 	struct fynq_rows rows;
 
 	FYNQ_TRY(fynq_db_run(rq, &find_user, FYNQ_ARGS(email), &rows));
@@ -167,11 +171,14 @@ login(struct fynq_req *rq, struct fynq_str email, struct fynq_str password,
 		user = fynq_rows_str(&rows, 0, 0);
 		hash = fynq_rows_str(&rows, 0, 1);
 		banned = fynq_rows_str(&rows, 0, 2);
+		confirmed = fynq_rows_str(&rows, 0, 3);
 	}
 	if (!fynq_password_check(password, hash))
 		return fynq_fail(rq, FYNQ_E_BAD_CREDENTIALS, NULL);
 	if (fynq_str_eq(banned, FYNQ_STR("t")))
 		return fynq_fail(rq, FYNQ_E_DISABLED, NULL);
+	if (fynq_config.confirm_email && !fynq_str_eq(confirmed, FYNQ_STR("t")))
+		return fynq_fail(rq, FYNQ_E_UNCONFIRMED, NULL);
 	FYNQ_TRY(fynq_db_run(rq, &fynq_local_open_session,
 	    FYNQ_ARGS(user, hash, fynq_uuid_str(&session), fynq_client_agent(rq),
 		fynq_client_address(rq), fynq_str_of(refresh->hash)),
@@ -216,8 +223,8 @@ refresh_session(struct fynq_req *rq, struct fynq_str token, struct fynq_session 
 	if (fynq_str_eq(fate, FYNQ_STR("disabled")))
 		return fynq_fail(rq, FYNQ_E_DISABLED, NULL);
 	if (fynq_str_eq(fate, FYNQ_STR("reused")))
-		fynq_log(FYNQ_LOG_WARN, "reuse", "session %.*s ended: a token was used again",
-		    FYNQ_STR_ARG(fynq_rows_str(&rows, 0, FYNQ_LOCAL_SESSION_ID)));
+		fynq_audit(rq, FYNQ_EVENT_TOKEN_REUSED, fynq_rows_str(&rows, 0, FYNQ_LOCAL_USER_ID),
+		    (struct fynq_str){ 0 });
 	return fynq_fail(rq, FYNQ_E_BAD_REFRESH_TOKEN, NULL);
 }
 
@@ -234,7 +241,7 @@ authorize_url(struct fynq_req *rq, struct fynq_str service, struct fynq_str call
     struct fynq_str challenge, struct fynq_str *url_r)
 {
 	(void)service, (void)callback, (void)challenge, (void)url_r;
-	return fynq_fail(rq, FYNQ_E_INTERNAL, NULL);
+	return fynq_fail(rq, FYNQ_E_NOT_FOUND, NULL);
 }
 
 static enum fynq_err
@@ -242,7 +249,7 @@ exchange(struct fynq_req *rq, struct fynq_str code, struct fynq_str verifier,
     struct fynq_session *session_r)
 {
 	(void)code, (void)verifier, (void)session_r;
-	return fynq_fail(rq, FYNQ_E_INTERNAL, NULL);
+	return fynq_fail(rq, FYNQ_E_NOT_FOUND, NULL);
 }
 
 const struct fynq_provider fynq_provider_local = {

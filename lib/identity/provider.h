@@ -36,10 +36,19 @@ enum fynq_scope { FYNQ_SCOPE_LOCAL, FYNQ_SCOPE_GLOBAL, FYNQ_SCOPE_OTHERS };
 extern const char *const fynq_scope_names[];
 
 /*
- * The mails with a link. EXISTS goes out in place of CONFIRM to the owner of an address that
- * someone wants to register again; it has no token.
+ * The mails. EXISTS goes out in place of SIGNUP to the owner of an address that someone wants to
+ * register again; CHANGED tells of a new password. Both have no token.
  */
-enum fynq_mail_kind { FYNQ_MAIL_SIGNUP, FYNQ_MAIL_RECOVERY, FYNQ_MAIL_EXISTS };
+enum fynq_mail_kind {
+	FYNQ_MAIL_SIGNUP,
+	FYNQ_MAIL_RECOVERY,
+	FYNQ_MAIL_EXISTS,
+	FYNQ_MAIL_CHANGED,
+	FYNQ_MAIL_KINDS
+};
+
+/* "signup", "recovery", "exists", "password-changed": as the outbox and the templates have them. */
+extern const char *const fynq_mail_names[FYNQ_MAIL_KINDS];
 
 /* "signup", "recovery", NULL: the kinds that have a token. */
 extern const char *const fynq_token_kinds[];

@@ -12,6 +12,7 @@ enum { SETS = 256, WAYS = 4 };
 
 struct entry {
 	unsigned char digest[SHA256_DIGEST_LENGTH];
+	uint64_t generation;
 	struct fynq_claims claims; /* exp is 0 while the entry is free */
 	char *text;
 	size_t length;
@@ -30,8 +31,8 @@ find_set(struct fynq_str token, unsigned char digest_r[static SHA256_DIGEST_LENG
 }
 
 bool
-fynq_token_cache_get(struct fynq_arena *a, struct fynq_str token, struct fynq_claims *claims_r,
-    struct fynq_str *text_r)
+fynq_token_cache_get(struct fynq_arena *a, struct fynq_str token, uint64_t generation,
+    struct fynq_claims *claims_r, struct fynq_str *text_r)
 {
 	unsigned char digest[SHA256_DIGEST_LENGTH];
 	struct entry *set = find_set(token, digest);
@@ -39,7 +40,8 @@ fynq_token_cache_get(struct fynq_arena *a, struct fynq_str token, struct fynq_cl
 
 	pthread_mutex_lock(&cache.lock);
 	for (size_t i = 0; i < WAYS && !known; i++) {
-		known = set[i].text != NULL && memcmp(set[i].digest, digest, sizeof(digest)) == 0;
+		known = set[i].text != NULL && set[i].generation == generation &&
+			memcmp(set[i].digest, digest, sizeof(digest)) == 0;
 		if (known) {
 			*claims_r = set[i].claims;
 			*text_r = fynq_arena_copy(
@@ -66,7 +68,8 @@ pick_entry(struct entry *set, const unsigned char *digest)
 }
 
 void
-fynq_token_cache_put(struct fynq_str token, const struct fynq_claims *claims, struct fynq_str text)
+fynq_token_cache_put(struct fynq_str token, uint64_t generation, const struct fynq_claims *claims,
+    struct fynq_str text)
 {
 	unsigned char digest[SHA256_DIGEST_LENGTH];
 	struct entry *set = find_set(token, digest), *entry;
@@ -76,7 +79,9 @@ fynq_token_cache_put(struct fynq_str token, const struct fynq_claims *claims, st
 	pthread_mutex_lock(&cache.lock);
 	entry = pick_entry(set, digest);
 	old = entry->text;
-	*entry = (struct entry){ .claims = *claims, .text = copy, .length = text.n };
+	*entry = (struct entry){
+		.generation = generation, .claims = *claims, .text = copy, .length = text.n
+	};
 	memcpy(entry->digest, digest, sizeof(digest));
 	pthread_mutex_unlock(&cache.lock);
 	free(old);

@@ -1,30 +1,20 @@
-#include <stdlib.h>
-
-#include <openssl/err.h>
+#include <string.h>
 
 #include "base/config.h"
 #include "base/log.h"
 #include "http/json.h"
 #include "identity/claims.h"
+#include "identity/keys.h"
 #include "identity/token-cache.h"
-#include "identity/token-key.h"
 #include "identity/token.h"
 
-/* Bytes of JSON in a header; fynq's own has 27. */
+/* Bytes of JSON in a header; fynq's own has 75 at most. */
 enum { HEADER_MAX = 512 };
-
-static struct fynq_token_key key;
 
 bool
 fynq_token_init(struct fynq_buf *problems_r)
 {
-	return fynq_token_key_load(&key, problems_r);
-}
-
-static void
-free_jwt(void *jwt)
-{
-	jwt_free(jwt);
+	return fynq_keys_init(problems_r);
 }
 
 /* Claims as Supabase Auth writes them. */
@@ -59,11 +49,50 @@ write_claims(struct fynq_arena *a, const struct fynq_grant *grant, int64_t now)
 }
 
 static enum fynq_err
-refuse_grant(const struct fynq_grant *grant)
+refuse_grant(const struct fynq_grant *grant, const char *why)
 {
-	fynq_log(FYNQ_LOG_ERROR, "token", "cannot issue a token for user %.*s: bad app_metadata",
-	    FYNQ_STR_ARG(grant->user));
+	fynq_log(FYNQ_LOG_ERROR, "token", "cannot issue a token for user %.*s: %s",
+	    FYNQ_STR_ARG(grant->user), why);
 	return FYNQ_E_INTERNAL;
+}
+
+/* What is issued must pass the parser that it comes back to. */
+static bool
+are_sound(struct fynq_arena *a, const struct fynq_grant *grant, struct fynq_str claims)
+{
+	struct json_object *json;
+	struct fynq_str why;
+
+	return claims.p != NULL && fynq_json_parse(a, grant->app_metadata, &json, &why) &&
+	       fynq_json_parse(a, claims, &json, &why);
+}
+
+static void
+add_header(struct fynq_buf *b, const struct fynq_key *key)
+{
+	struct fynq_buf header = FYNQ_BUF_INIT(HEADER_MAX);
+
+	fynq_buf_printf(&header, "{\"alg\":\"%s\",\"typ\":\"JWT\"",
+	    fynq_alg_names[key != NULL ? key->alg : FYNQ_HS256]);
+	if (key != NULL) {
+		fynq_buf_add(&header, FYNQ_STR(",\"kid\":"));
+		fynq_buf_add_json(&header, fynq_str_of(key->kid));
+	}
+	fynq_buf_add_char(&header, '}');
+	fynq_base64url(b, header.p, header.n);
+	fynq_buf_release(&header);
+}
+
+/* A key signs where there is one, else the secret. */
+static bool
+sign(const struct fynq_key *key, struct fynq_str text, unsigned char *signature_r, size_t *n_r)
+{
+	struct fynq_str secret = fynq_str_of(fynq_config.jwt_secret);
+
+	if (key != NULL)
+		return fynq_alg_sign(key->alg, key->pkey, text, signature_r, n_r);
+	*n_r = FYNQ_HMAC_SIZE;
+	return secret.n > 0 && fynq_hmac_sign(secret, text, signature_r);
 }
 
 enum fynq_err
@@ -71,20 +100,24 @@ fynq_token_issue(
     struct fynq_arena *a, const struct fynq_grant *grant, int64_t now, struct fynq_str *token_r)
 {
 	struct fynq_str claims = write_claims(a, grant, now);
-	jwt_t *jwt = NULL;
-	char *token;
+	const struct fynq_key *key = fynq_keys_signer(a, now);
+	struct fynq_buf b = FYNQ_BUF_INIT(FYNQ_ACCESS_TOKEN_MAX);
+	unsigned char signature[FYNQ_SIGNATURE_MAX];
+	size_t n = 0;
+	bool signed_well;
 
-	if (claims.p == NULL || !fynq_str_starts(grant->app_metadata, FYNQ_STR("{")) ||
-	    jwt_new(&jwt) != 0)
-		return refuse_grant(grant);
-	fynq_arena_defer(a, free_jwt, jwt);
-	if (jwt_add_grants_json(jwt, claims.p) != 0 ||
-	    jwt_set_alg(jwt, key.alg, (const unsigned char *)key.sign.p, (int)key.sign.n) != 0 ||
-	    (token = jwt_encode_str(jwt)) == NULL)
-		return refuse_grant(grant);
-	fynq_arena_defer(a, free, token);
-	*token_r = fynq_str_of(token);
-	return token_r->n <= FYNQ_ACCESS_TOKEN_MAX ? FYNQ_OK : refuse_grant(grant);
+	if (!are_sound(a, grant, claims))
+		return refuse_grant(grant, "bad app_metadata");
+	add_header(&b, key);
+	fynq_buf_add_char(&b, '.');
+	fynq_base64url(&b, claims.p, claims.n);
+	signed_well = sign(key, fynq_buf_str(&b), signature, &n);
+	fynq_buf_add_char(&b, '.');
+	fynq_base64url(&b, signature, n);
+	*token_r = fynq_arena_copy(a, fynq_buf_str(&b));
+	signed_well = signed_well && !b.full;
+	fynq_buf_release(&b);
+	return signed_well ? FYNQ_OK : refuse_grant(grant, "too long, or no key signs");
 }
 
 /* Decode one part of a token; absent where it is empty or not base64url. */
@@ -99,50 +132,85 @@ decode_part(struct fynq_arena *a, struct fynq_str part)
 	return (struct fynq_str){ bytes, n };
 }
 
+/* What a header says, once it is known to be sound. */
+struct header {
+	enum fynq_alg alg;
+	struct fynq_str kid; /* absent where there is none */
+};
+
 /*
- * True where the header names the key's own algorithm. "crit" lists extensions that must be
- * understood (RFC 7515 section 4.1.11), and none is.
+ * "crit" lists extensions that must be understood (RFC 7515 section 4.1.11), and none is. The
+ * others name or hold a key; a token must not choose what it is verified with (RFC 8725 section
+ * 3.10), and no honest issuer of ours writes one of them.
  */
 static bool
-header_fits(struct fynq_arena *a, struct fynq_str text)
+has_refused_member(struct json_object *header)
 {
-	struct json_object *header;
-	struct fynq_str why;
+	static const char *const refused[] = { "crit", "b64", "jku", "jwk", "x5u", "x5c" };
 
-	return text.n > 0 && text.n <= HEADER_MAX && fynq_json_parse(a, text, &header, &why) &&
-	       fynq_str_eq(fynq_claims_text(header, "alg"), key.name) &&
-	       !json_object_object_get_ex(header, "crit", NULL);
+	for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++)
+		if (json_object_object_get_ex(header, refused[i], NULL))
+			return true;
+	return false;
 }
 
 static bool
-signature_fits(struct fynq_arena *a, struct fynq_str token)
-{
-	jwt_t *jwt = NULL;
-	bool fits = jwt_decode(&jwt, fynq_arena_strdup(a, token),
-			(const unsigned char *)key.verify.p, (int)key.verify.n) == 0 &&
-		    jwt_get_alg(jwt) == key.alg;
-
-	jwt_free(jwt);
-	/* A failed check leaves errors that this thread's next TLS call could take for its own. */
-	ERR_clear_error();
-	return fits;
-}
-
-/*
- * libjwt decodes leniently and parses the payload before it looks at the signature, so it only
- * gets what has passed the strict parsers here.
- */
-static enum fynq_err
-check_parts(struct fynq_arena *a, struct fynq_str token, struct fynq_str header,
-    struct fynq_str payload, struct fynq_str signature, int64_t now, struct fynq_claims *claims_r)
+read_header(struct fynq_arena *a, struct fynq_str text, struct header *header_r)
 {
 	struct json_object *json;
 	struct fynq_str why;
 
-	if (decode_part(a, signature).n != key.signature_size || payload.n == 0 ||
-	    !header_fits(a, decode_part(a, header)) || !fynq_json_parse(a, payload, &json, &why) ||
-	    !signature_fits(a, token))
+	if (text.n == 0 || text.n > HEADER_MAX || !fynq_json_parse(a, text, &json, &why) ||
+	    !fynq_alg_parse(fynq_claims_text(json, "alg"), &header_r->alg) ||
+	    has_refused_member(json))
+		return false;
+	if (json_object_object_get_ex(json, "typ", NULL) &&
+	    !fynq_str_ieq(fynq_claims_text(json, "typ"), FYNQ_STR("JWT")))
+		return false;
+	header_r->kid = fynq_claims_text(json, "kid");
+	return !json_object_object_get_ex(json, "kid", NULL) ||
+	       (header_r->kid.n > 0 && header_r->kid.n <= FYNQ_KID_MAX);
+}
+
+/*
+ * The key decides. A public key is found by its kid, and its algorithm is the only one that goes
+ * with it; what names none of them can only be HS256, by the secret.
+ */
+static enum fynq_err
+check_signature(struct fynq_arena *a, const struct header *header, struct fynq_str text,
+    struct fynq_str signature, int64_t now)
+{
+	struct fynq_str secret = fynq_str_of(fynq_config.jwt_secret);
+	const struct fynq_key *key = NULL;
+	bool fits;
+
+	if (header->alg == FYNQ_HS256) {
+		fits = !fynq_keys_known(header->kid, now) &&
+		       fynq_hmac_verify(secret, text, signature);
+	} else {
+		if (header->kid.p == NULL)
+			return FYNQ_E_UNAUTHORIZED;
+		FYNQ_TRY(fynq_keys_find(a, header->kid, now, &key));
+		fits = key->alg == header->alg &&
+		       fynq_alg_verify(key->alg, key->pkey, text, signature);
+	}
+	return fits ? FYNQ_OK : FYNQ_E_UNAUTHORIZED;
+}
+
+/* Every part is read strictly before a signature is looked at: its bytes are what was signed. */
+static enum fynq_err
+check_parts(struct fynq_arena *a, struct fynq_str header, struct fynq_str payload,
+    struct fynq_str signed_text, struct fynq_str signature, int64_t now,
+    struct fynq_claims *claims_r)
+{
+	struct json_object *json;
+	struct header head;
+	struct fynq_str why;
+
+	if (signature.n == 0 || payload.n == 0 || !read_header(a, header, &head) ||
+	    !fynq_json_parse(a, payload, &json, &why))
 		return FYNQ_E_UNAUTHORIZED;
+	FYNQ_TRY(check_signature(a, &head, signed_text, signature, now));
 	return fynq_claims_check(json, now, claims_r);
 }
 
@@ -151,15 +219,17 @@ static enum fynq_err
 verify(struct fynq_arena *a, struct fynq_str token, int64_t now, struct fynq_claims *claims_r,
     struct fynq_str *text_r)
 {
-	struct fynq_str header, payload, signature;
+	struct fynq_str header, payload, signature, signed_text = token;
 	struct fynq_mark mark;
 	enum fynq_err e;
 
 	fynq_str_cut(token, '.', &header, &payload);
 	fynq_str_cut(payload, '.', &payload, &signature);
+	signed_text.n = header.n + 1 + payload.n;
 	*text_r = decode_part(a, payload);
 	mark = fynq_arena_mark(a);
-	e = check_parts(a, token, header, *text_r, signature, now, claims_r);
+	e = check_parts(a, decode_part(a, header), *text_r, signed_text, decode_part(a, signature),
+	    now, claims_r);
 	fynq_arena_release(a, mark);
 	return e;
 }
@@ -168,14 +238,15 @@ enum fynq_err
 fynq_token_verify(
     struct fynq_arena *a, struct fynq_str token, int64_t now, struct fynq_caller *caller_r)
 {
+	uint64_t generation = fynq_keys_generation(now);
 	struct fynq_claims claims;
 	struct fynq_str text;
 
 	if (token.n == 0 || token.n > FYNQ_ACCESS_TOKEN_MAX)
 		return FYNQ_E_UNAUTHORIZED;
-	if (!fynq_token_cache_get(a, token, &claims, &text)) {
+	if (!fynq_token_cache_get(a, token, generation, &claims, &text)) {
 		FYNQ_TRY(verify(a, token, now, &claims, &text));
-		fynq_token_cache_put(token, &claims, text);
+		fynq_token_cache_put(token, generation, &claims, text);
 	} else if (fynq_claims_expired(claims.exp, now)) {
 		return FYNQ_E_TOKEN_EXPIRED;
 	}

@@ -3,7 +3,16 @@
  *
  * Counted in PostgreSQL, so by all processes and hosts alike. A try is counted before it is made,
  * so a hundred at once are a hundred. After the first few the delay to the next doubles each time,
- * up to a maximum; what is good clears the account's count. The rules are a table in attempts.c.
+ * up to a maximum, and each try is forgiven after a time. One that is refused counts for nothing.
+ * The rules are a table in attempts.c, for
+ *
+ *	the address   of the network; of IPv6 its first 64 bits, which are one subscriber's
+ *	the account   whoever tries; its longest delay is short, so that strangers who try it do not
+ *		      keep its owner out for long
+ *	the pair      of both, whose delay grows longer
+ *
+ * Where an account has signed in from an address within 30 days, that address is at home there:
+ *what strangers try from elsewhere does not count against it, only what comes from it.
  */
 #ifndef FYNQ_LIMITS_ATTEMPTS_H
 #define FYNQ_LIMITS_ATTEMPTS_H
@@ -20,12 +29,26 @@ enum fynq_attempt {
 
 /*
  * Count a try, and refuse it where its time has not come: RATE_LIMITED, with a Retry-After. account
- * is the address of the account, in any case, or absent where the try names none.
+ * is the address of the account, in any case, or absent where the try names none. Else the errors
+ * of fynq_db_run(): what cannot be counted is not tried. With FYNQ_ATTEMPTS=off nothing is counted.
  */
 enum fynq_err fynq_attempt_count(
     struct fynq_req *rq, enum fynq_attempt attempt, struct fynq_str account) FYNQ_MUST_CHECK;
 
-/* The try was good: the account's count begins anew, and the address's is as if it had not been. */
+/*
+ * The same; *news_r says whether this is the first that is refused since one was counted. A record
+ * of refusals that keeps to those cannot be flooded.
+ */
+enum fynq_err fynq_attempt_count_news(struct fynq_req *rq, enum fynq_attempt attempt,
+    struct fynq_str account, bool *news_r) FYNQ_MUST_CHECK;
+
+/*
+ * The try was good: account and pair begin anew, and the address's is as if it had not been. What
+ * fails is logged.
+ */
 void fynq_attempt_good(struct fynq_req *rq, enum fynq_attempt attempt, struct fynq_str account);
+
+/* Delete what says nothing any more; part of the upkeep. What fails is logged. */
+void fynq_attempts_forget(struct fynq_req *rq);
 
 #endif

@@ -4,6 +4,7 @@
  *
  * What is on its way lies in FYNQ_FILES_DIR/incoming, so both must be of one file system.
  */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -42,25 +43,33 @@ path_of(struct fynq_req *rq, const char *name)
 	return fynq_arena_printf(rq->arena, "%s/%s", fynq_config.files_dir, name).p;
 }
 
-/* No key becomes a path but one of two UUIDs, so nothing in it can lead out of the folder. */
+/* The folders down to that user's, from a parsed id, so nothing in it can lead out of the first. */
+static void
+find_folders(struct fynq_req *rq, const struct fynq_uuid *user, struct place *place_r)
+{
+	const char *shard, *owner;
+
+	shard = fynq_arena_printf(rq->arena, "objects/%s", user->text + sizeof(user->text) - 3).p;
+	owner = fynq_arena_printf(rq->arena, "%s/%s", shard, user->text).p;
+	*place_r = (struct place){
+		.folders = { path_of(rq, "objects"), path_of(rq, shard), path_of(rq, owner) },
+	};
+}
+
+/* No key becomes a path but one of two UUIDs. */
 static enum fynq_err
 find_place(struct fynq_req *rq, struct fynq_str key, struct place *place_r)
 {
 	struct fynq_str user_text, id_text;
 	struct fynq_uuid user, id;
-	const char *shard, *owner;
 
 	fynq_str_cut(key, '/', &user_text, &id_text);
 	if (!fynq_uuid_parse(user_text, &user) || !fynq_uuid_parse(id_text, &id)) {
 		fynq_log(FYNQ_LOG_ERROR, "storage", "a key is not USERID/OBJECTID");
 		return fynq_fail(rq, FYNQ_E_STORAGE_UNAVAILABLE, NULL);
 	}
-	shard = fynq_arena_printf(rq->arena, "objects/%s", user.text + sizeof(user.text) - 3).p;
-	owner = fynq_arena_printf(rq->arena, "%s/%s", shard, user.text).p;
-	*place_r = (struct place){
-		.folders = { path_of(rq, "objects"), path_of(rq, shard), path_of(rq, owner) },
-		.id = fynq_arena_strdup(rq->arena, fynq_uuid_str(&id)),
-	};
+	find_folders(rq, &user, place_r);
+	place_r->id = fynq_arena_strdup(rq->arena, fynq_uuid_str(&id));
 	place_r->object = fynq_arena_printf(rq->arena, "%s/%s", place_r->folders[2], id.text).p;
 	return FYNQ_OK;
 }
@@ -244,11 +253,60 @@ remove_object(struct fynq_req *rq, struct fynq_str key)
 	return FYNQ_OK;
 }
 
+/* Everything in a folder of objects, which has no folders itself. */
+static bool
+empty_folder(DIR *dir)
+{
+	struct dirent *entry;
+
+	for (;;) {
+		errno = 0;
+		if ((entry = readdir(dir)) == NULL)
+			return errno == 0;
+		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
+			continue;
+		if (unlinkat(dirfd(dir), entry->d_name, 0) != 0 && errno != ENOENT)
+			return false;
+	}
+}
+
+/*
+ * The folder goes with what is in it; where another process puts an object into it meanwhile, that
+ * and the folder stay. Here the folder above is synced: nobody would look for what came back.
+ */
+static enum fynq_err
+remove_user(struct fynq_req *rq, struct fynq_str user_text)
+{
+	struct fynq_uuid user;
+	struct place place;
+	const char *owner;
+	bool emptied;
+	DIR *dir;
+	int error;
+
+	if (!fynq_uuid_parse(user_text, &user))
+		return fynq_fail(rq, FYNQ_E_STORAGE_UNAVAILABLE, NULL);
+	find_folders(rq, &user, &place);
+	owner = place.folders[FOLDERS - 1];
+	if ((dir = opendir(owner)) == NULL)
+		return errno == ENOENT ? FYNQ_OK : failed(rq, "cannot read", owner);
+	emptied = empty_folder(dir);
+	error = errno;
+	closedir(dir);
+	errno = error;
+	if (!emptied || (rmdir(owner) != 0 && errno != ENOENT))
+		return failed(rq, "cannot empty", owner);
+	if (!sync_folder(place.folders[FOLDERS - 2]))
+		return failed(rq, "cannot sync", place.folders[FOLDERS - 2]);
+	return FYNQ_OK;
+}
+
 const struct fynq_store fynq_store_local = {
 	.put = put,
 	.open = open_object,
 	.size = size_of,
 	.remove = remove_object,
+	.remove_user = remove_user,
 };
 
 const struct fynq_store *

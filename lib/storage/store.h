@@ -31,6 +31,12 @@ struct fynq_store {
 
 	/* Remove it; one that is not there is removed already. */
 	enum fynq_err (*remove)(struct fynq_req *rq, struct fynq_str key);
+
+	/*
+	 * Remove every object of that user (a UUID), also those that no row names. Where it fails
+	 * some may be gone, and it may be called again.
+	 */
+	enum fynq_err (*remove_user)(struct fynq_req *rq, struct fynq_str user);
 };
 
 extern const struct fynq_store fynq_store_local;

@@ -25,11 +25,13 @@ static const struct fynq_stmt close_reply = { "close_reply", FYNQ_AS_SERVICE, FY
 
 /* One that took no tokens, as far as is known, could save none. $1 hash, $2 reply. */
 static const struct fynq_stmt put_cached = { "put_cached", FYNQ_AS_SERVICE, FYNQ_REPEATABLE,
-	"insert into fynq.answers as a (hash, content, parts, model, finish_reason, total_tokens)"
-	" select $1::text, content, parts, model, finish_reason, total_tokens"
+	"insert into fynq.answers as a"
+	" (hash, asked_by, content, parts, model, finish_reason, total_tokens)"
+	" select $1::text, user_id, content, parts, model, finish_reason, total_tokens"
 	" from messages where id = $2::uuid and status = 'complete' and finish_reason = 'STOP'"
 	"   and parts is not null and total_tokens > 0 and not cached"
-	" on conflict (hash) do update set content = excluded.content, parts = excluded.parts,"
+	" on conflict (hash) do update set asked_by = excluded.asked_by,"
+	"   content = excluded.content, parts = excluded.parts,"
 	"   model = excluded.model, total_tokens = excluded.total_tokens, created_at = now()" };
 
 /* $1 reply. */

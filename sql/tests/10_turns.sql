@@ -22,7 +22,8 @@ $$, 'columns of requests');
 select set_eq($$ select name, type, required from pg_temp.columns('fynq.answers') $$, $$ values
   ('hash', 'text', true), ('content', 'text', true), ('parts', 'jsonb', true),
   ('model', 'text', false), ('finish_reason', 'text', false), ('total_tokens', 'integer', true),
-  ('hits', 'integer', true), ('created_at', 'timestamp with time zone', true)
+  ('hits', 'integer', true), ('created_at', 'timestamp with time zone', true),
+  ('asked_by', 'uuid', true)
 $$, 'columns of answers');
 select set_eq($$
   select conrelid::regclass::text, confrelid::regclass::text, confdeltype::text
@@ -30,7 +31,7 @@ select set_eq($$
     and conrelid in ('summaries'::regclass, 'fynq.requests'::regclass, 'fynq.answers'::regclass)
 $$, $$ values
   ('summaries', 'auth.users', 'c'), ('summaries', 'messages', 'c'), ('summaries', 'chats', 'c'),
-  ('fynq.requests', 'auth.users', 'c')
+  ('fynq.requests', 'auth.users', 'c'), ('fynq.answers', 'auth.users', 'c')
 $$, 'all goes with its account, a summary also with its chat and its message');
 
 -- Two chats of the student, one of the other; each with a question and a reply.
@@ -107,16 +108,17 @@ from (values
     pg_temp.uid('student')), '23514 requests_key_check', 'a key of 256 characters'),
   (format('insert into fynq.requests values (%L, ''k'', ''0'')', pg_temp.uid('student')),
     '23514 requests_fingerprint_check', 'a fingerprint that is none'),
-  ('insert into fynq.answers (hash, content, parts, total_tokens)'
-    ' values (''0'', ''c'', ''[]'', 1)', '23514 answers_hash_check', 'a hash that is none'),
-  ('insert into fynq.answers (hash, content, parts, total_tokens)'
-    ' values (repeat(''0'', 64), '''', ''[]'', 1)', '23514 answers_content_check',
+  ('insert into fynq.answers (hash, asked_by, content, parts, total_tokens)'
+    ' values (''0'', ''01900000-0000-7000-8000-00000000000a'', ''c'', ''[]'', 1)',
+    '23514 answers_hash_check', 'a hash that is none'),
+  ('insert into fynq.answers (hash, asked_by, content, parts, total_tokens)'
+    ' values (repeat(''0'', 64), ''01900000-0000-7000-8000-00000000000a'', '''', ''[]'', 1)', '23514 answers_content_check',
     'an answer without words'),
-  ('insert into fynq.answers (hash, content, parts, total_tokens)'
-    ' values (repeat(''0'', 64), ''c'', ''{}'', 1)', '23514 answers_parts_check',
+  ('insert into fynq.answers (hash, asked_by, content, parts, total_tokens)'
+    ' values (repeat(''0'', 64), ''01900000-0000-7000-8000-00000000000a'', ''c'', ''{}'', 1)', '23514 answers_parts_check',
     'parts that are no array'),
-  ('insert into fynq.answers (hash, content, parts, total_tokens)'
-    ' values (repeat(''0'', 64), ''c'', ''[]'', -1)', '23514 answers_total_tokens_check',
+  ('insert into fynq.answers (hash, asked_by, content, parts, total_tokens)'
+    ' values (repeat(''0'', 64), ''01900000-0000-7000-8000-00000000000a'', ''c'', ''[]'', -1)', '23514 answers_total_tokens_check',
     'an answer of less than no tokens')
 ) as v (statement, expected, what);
 
@@ -153,8 +155,8 @@ select is(pg_temp.claim('student', 'k2', 'a', 307), 'mine same 307 go t',
   'a key whose transaction failed is free');
 
 -- fynq.forget(): what is older than that, the oldest first, a thousand at a time.
-insert into fynq.answers (hash, content, parts, total_tokens, created_at)
-select lpad(n::text, 64, '0'), 'c', '[]', 1, now() - make_interval(hours => n)
+insert into fynq.answers (hash, asked_by, content, parts, total_tokens, created_at)
+select lpad(n::text, 64, '0'), pg_temp.uid('student'), 'c', '[]', 1, now() - make_interval(hours => n)
 from generate_series(1, 3) n;
 update fynq.requests set created_at = now() - interval '2 hours' where key = 'k1';
 create function pg_temp.forget(keys interval, answers interval) returns text

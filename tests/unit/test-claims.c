@@ -97,15 +97,18 @@ test_times(void **state)
 	(void)state;
 	CHECK_ALL(FYNQ_OK, "\"exp\":1799999991," ISS AUD SUB IAT,
 	    "\"iat\":1800000010," ISS AUD SUB EXP, "\"iat\":-1," ISS AUD SUB EXP,
-	    ALL "\"nbf\":1800000010,", "\"exp\":9223372036854775807," ISS AUD SUB IAT);
+	    ALL "\"nbf\":1800000010,", "\"exp\":253402300799," ISS AUD SUB IAT);
 	CHECK_ALL(FYNQ_E_TOKEN_EXPIRED, "\"exp\":1799999990," ISS AUD SUB IAT,
-	    "\"exp\":0," ISS AUD SUB IAT, "\"exp\":-9223372036854775808," ISS AUD SUB IAT);
-	CHECK_ALL(FYNQ_E_UNAUTHORIZED, ISS AUD SUB IAT, "\"exp\":\"1800003600\"," ISS AUD SUB IAT,
-	    "\"exp\":1800003600.0," ISS AUD SUB IAT, "\"exp\":18e8," ISS AUD SUB IAT,
-	    "\"exp\":null," ISS AUD SUB IAT, "\"exp\":true," ISS AUD SUB IAT, ISS AUD SUB EXP,
-	    "\"iat\":1.5," ISS AUD SUB EXP, "\"iat\":\"1800000000\"," ISS AUD SUB EXP,
-	    "\"iat\":1800000011," ISS AUD SUB EXP, "\"iat\":9223372036854775807," ISS AUD SUB EXP,
-	    ALL "\"nbf\":1800000011,", ALL "\"nbf\":\"1700000000\",",
+	    "\"exp\":0," ISS AUD SUB IAT, "\"exp\":-9223372036854775807," ISS AUD SUB IAT);
+	CHECK_ALL(FYNQ_E_UNAUTHORIZED, "\"exp\":253402300800," ISS AUD SUB IAT,
+	    "\"exp\":9223372036854775807," ISS AUD SUB IAT,
+	    "\"exp\":99999999999999999999," ISS AUD SUB IAT, ISS AUD SUB IAT,
+	    "\"exp\":\"1800003600\"," ISS AUD SUB IAT, "\"exp\":1800003600.0," ISS AUD SUB IAT,
+	    "\"exp\":18e8," ISS AUD SUB IAT, "\"exp\":null," ISS AUD SUB IAT,
+	    "\"exp\":true," ISS AUD SUB IAT, ISS AUD SUB EXP, "\"iat\":1.5," ISS AUD SUB EXP,
+	    "\"iat\":\"1800000000\"," ISS AUD SUB EXP, "\"iat\":1800000011," ISS AUD SUB EXP,
+	    "\"iat\":9223372036854775807," ISS AUD SUB EXP, ALL "\"nbf\":1800000011,",
+	    ALL "\"nbf\":\"1700000000\",",
 	    /* Expired is only what is otherwise valid. */
 	    "\"exp\":1," AUD SUB IAT, "\"exp\":1,\"iat\":1800000011," ISS AUD SUB);
 }

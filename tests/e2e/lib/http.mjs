@@ -15,12 +15,13 @@ export class Client {
   /**
    * One request. `path` is under /api/v1 unless it begins with "//" ("//healthz"). An object as
    * body goes as JSON, a string or Buffer as it is. Resolves with {status, headers (a Headers),
-   * text, json (undefined where the body is none), ms}.
+   * text, json (undefined where the body is none), ms}. `from` is the address that the client has,
+   * such as 127.0.0.2.
    */
-  api = async (method, path, { token, body, headers = {}, signal } = {}) => {
+  api = async (method, path, { token, body, headers = {}, signal, from } = {}) => {
     const began = performance.now();
-    const options = { method, headers: requestHeaders(token, body, headers) };
-    const send = signal ? leave : stay;
+    const options = { method, headers: requestHeaders(token, body, headers), localAddress: from };
+    const send = signal || from ? leave : stay;
     const answer = await send(this.#target(path), { ...options, signal }, encode(body));
     return { ...answer, json: parse(answer.text), ms: performance.now() - began };
   };
@@ -82,7 +83,7 @@ export class Client {
 }
 
 async function stay(url, options, body) {
-  const response = await fetch(url, { ...options, body });
+  const response = await fetch(url, { ...options, body, redirect: "manual" });
   return { status: response.status, headers: response.headers, text: await response.text() };
 }
 

@@ -1,12 +1,14 @@
 // A running stack as tests see it: the shared one that ./dev test started, or one of their own.
 
 import { execFile } from "node:child_process";
+import { readFileSync } from "node:fs";
 import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 
 import { StandIn } from "../../fakes/gemini/client.mjs";
+import { StandIn as SupabaseStandIn } from "../../fakes/supabase/client.mjs";
 import { Cgi } from "./cgi.mjs";
 import { Client } from "./http.mjs";
 import { Database } from "./database.mjs";
@@ -30,6 +32,8 @@ export class Stack {
     this.databaseUrl = about.database_url;
     this.db = new Database(about.database_url);
     this.gemini = new StandIn({ url: about.gemini, control: about.gemini_control, pid: 0 });
+    this.auth = about.auth;
+    if (about.auth === "supabase") this.supabase = supabaseOf(about);
     this.api = this.#client.api;
     this.register = this.#client.register;
     this.sse = this.#client.sse;
@@ -79,7 +83,7 @@ export class Stack {
   }
 
   /** Another stack, of the same build; `settings` such as {FYNQ_PROCESSES: 4}. */
-  async another({ settings = {}, durable = false } = {}) {
+  async another({ settings = {}, durable = false, auth = "local" } = {}) {
     const state = await mkdtemp(path.join(path.dirname(this.state), "s-"));
     const options = Object.entries(settings).flatMap(([name, value]) => [
       "--set",
@@ -87,7 +91,7 @@ export class Stack {
     ]);
     if (this.#about.build === "build-asan") options.push("--asan");
     if (!durable) options.push("--fast");
-    const args = ["up", "--state", state, "--built", "--json", ...options];
+    const args = ["up", "--state", state, "--auth", auth, "--built", "--json", ...options];
     const { stdout } = await run(DEV, args, { env: developer() });
     return new Stack(JSON.parse(stdout));
   }
@@ -102,6 +106,17 @@ export async function execute(file, args, environment) {
     if (typeof error.code !== "number") throw error;
     return { code: error.code, stdout: error.stdout, stderr: error.stderr };
   }
+}
+
+/** The stand-in for Supabase Auth, of a stack whose accounts it keeps. */
+function supabaseOf({ supabase, supabase_control: control, state }) {
+  const read = (name) => readFileSync(path.join(state, name), "utf8").trim();
+  return new SupabaseStandIn({
+    url: supabase,
+    control,
+    ca: read("supabase.pem"),
+    keys: JSON.parse(read("supabase.json")),
+  });
 }
 
 // What ./dev is run with: a key in the developer's environment must not make a test ask Google.

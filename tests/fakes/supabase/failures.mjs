@@ -1,0 +1,230 @@
+// Every way in which the service, or what stands before it, fails. A row's `play` gets the exchange
+// and `act`, which does what was asked and resolves with the answer; what it does not call is not done.
+
+import { setTimeout as pause } from "node:timers/promises";
+
+import { AuthError, errorAnswer } from "./errors.mjs";
+
+const HUGE = 64 << 20;
+
+const page = (status, title) =>
+  `<html>\r\n<head><title>${status} ${title}</title></head>\r\n<body>\r\n` +
+  `<center><h1>${status} ${title}</h1></center>\r\n<hr><center>cloudflare</center>\r\n` +
+  "</body>\r\n</html>\r\n";
+
+const html = (status, title, headers = {}) => (exchange) =>
+  exchange.answer({ status, text: page(status, title),
+    headers: { "content-type": "text/html; charset=UTF-8", ...headers } });
+
+const error = (status, code, message, headers = {}) => (exchange) => {
+  const answer = errorAnswer(new AuthError(status, code, message), exchange.headers);
+  exchange.answer({ ...answer, headers: { ...answer.headers, ...headers } });
+};
+
+/** The true answer, in other bytes. */
+const changed = (change) => async (exchange, act) => {
+  const answer = await act();
+  exchange.answer(change(answer, JSON.stringify(answer.body ?? {})));
+};
+
+/** The same failure once what was asked has been done. */
+const after = (play) => async (exchange, act) => {
+  await act();
+  return play(exchange, act);
+};
+
+const cut = (exchange) => exchange.reset();
+
+/** name: {play, about, done}; `done`: whether what was asked has been done. */
+export const failures = {
+  request_limit: {
+    about: "429 over_request_rate_limit", done: false,
+    play: error(429, "over_request_rate_limit", "Request rate limit reached"),
+  },
+  request_limit_wait: {
+    about: "the same, with a Retry-After of 7 seconds", done: false,
+    play: error(429, "over_request_rate_limit", "Request rate limit reached",
+      { "retry-after": "7" }),
+  },
+  mail_limit: {
+    about: "429 over_email_send_rate_limit", done: false,
+    play: error(429, "over_email_send_rate_limit", "email rate limit exceeded"),
+  },
+  unexpected: {
+    about: "500 unexpected_failure", done: false,
+    play: error(500, "unexpected_failure", "Database error querying schema"),
+  },
+  unexpected_done: {
+    about: "the same, after it was done", done: true,
+    play: after(error(500, "unexpected_failure", "Error sending confirmation email")),
+  },
+  conflict: {
+    about: "409 conflict, of refreshes that wait for each other", done: false,
+    play: error(409, "conflict",
+      "Too many concurrent token refresh requests on the same session or refresh token"),
+  },
+  timeout: {
+    about: "504 request_timeout, in JSON", done: false,
+    play: error(504, "request_timeout", "Processing this request timed out, please retry " +
+      "after a moment."),
+  },
+  unknown_code: {
+    about: "400 with an error code that nobody has heard of", done: false,
+    play: error(400, "of_the_future", "Something new"),
+  },
+  bad_gateway: { about: "502 from the gateway, HTML", done: false, play: html(502, "Bad Gateway") },
+  unavailable: {
+    about: "503 from the gateway, HTML", done: false,
+    play: html(503, "Service Temporarily Unavailable", { "retry-after": "5" }),
+  },
+  gateway_timeout: {
+    about: "504 from the gateway, HTML, after it was done", done: true,
+    play: after(html(504, "Gateway Time-out")),
+  },
+  origin_down: {
+    about: "521 from the gateway, HTML", done: false, play: html(521, "Web server is down"),
+  },
+  wrong_key: {
+    about: "401 of the gateway: the key was withdrawn", done: false,
+    play: (exchange) => exchange.answer({ status: 401, body: {
+      message: "Invalid API key",
+      hint: "Double check your Supabase `anon` or `service_role` API key.",
+    } }),
+  },
+  cut_before: { about: "the connection breaks before it is done", done: false, play: cut },
+  cut_after: { about: "the connection breaks after it was done", done: true, play: after(cut) },
+  cut_within: {
+    about: "the connection breaks in the middle of the body", done: true,
+    play: async (exchange, act) => {
+      const { status, headers, body } = await act();
+      const text = JSON.stringify(body ?? {});
+      exchange.begin(status, { ...headers, "content-type": "application/json",
+        "content-length": Buffer.byteLength(text) });
+      exchange.write(text.slice(0, text.length / 2), () => exchange.reset());
+    },
+  },
+  silence: {
+    about: "no answer until the client goes", done: false,
+    play: (exchange) => new Promise((resolve) => exchange.onClose(resolve)),
+  },
+  silence_done: {
+    about: "the same, after it was done", done: true,
+    play: after((exchange) => new Promise((resolve) => exchange.onClose(resolve))),
+  },
+  late: {
+    about: "the true answer, after delay_ms", done: true,
+    play: async (exchange, act, { delay_ms: delayMs = 1000 }) => {
+      await pause(delayMs);
+      exchange.answer(await act());
+    },
+  },
+  drip: {
+    about: "the true answer, a byte every delay_ms", done: true,
+    play: async (exchange, act, { delay_ms: delayMs = 50 }) => {
+      const { status, headers, body } = await act();
+      const bytes = Buffer.from(JSON.stringify(body ?? {}));
+      exchange.begin(status, { ...headers, "content-type": "application/json",
+        "content-length": bytes.length });
+      for (const byte of bytes) {
+        if (exchange.gone) return;
+        exchange.write(Buffer.of(byte));
+        await pause(delayMs);
+      }
+      exchange.end();
+    },
+  },
+  truncated: {
+    about: "half of the JSON, as if it were all", done: true,
+    play: changed((answer, text) => ({ ...answer, text: text.slice(0, text.length / 2),
+      headers: { ...answer.headers, "content-type": "application/json" } })),
+  },
+  rubbish: {
+    about: "bytes that are no JSON", done: true,
+    play: changed((answer) => ({ ...answer, text: "\u0000\u0001{]\ufffd\"", headers: {
+      ...answer.headers, "content-type": "application/json" } })),
+  },
+  wrong_type: {
+    about: "the true body as text/plain", done: true,
+    play: changed((answer, text) => ({ ...answer, text,
+      headers: { ...answer.headers, "content-type": "text/plain" } })),
+  },
+  html_ok: {
+    about: "200 with a page, as of a network that wants a sign-in", done: false,
+    play: html(200, "Welcome"),
+  },
+  empty: { about: "200 without a body", done: true, play: changed(() => ({ status: 200, text: "" })) },
+  null_body: {
+    about: "200 with null", done: true,
+    play: changed(() => ({ status: 200, text: "null",
+      headers: { "content-type": "application/json" } })),
+  },
+  array: { about: "200 with []", done: true, play: changed(() => ({ status: 200, body: [] })) },
+  bare: { about: "200 with {}", done: true, play: changed(() => ({ status: 200, body: {} })) },
+  wrong_types: {
+    about: "every member a number", done: true,
+    play: changed((answer) => ({ ...answer, body: Object.fromEntries(
+      Object.keys(answer.body ?? {}).map((name) => [name, 7])) })),
+  },
+  elsewhere: {
+    about: "307 to another host", done: false,
+    play: (exchange) => exchange.answer({ status: 307, location: "https://elsewhere.invalid/" }),
+  },
+  huge: {
+    about: `${HUGE >> 20} MB of JSON`, done: true,
+    play: async (exchange, act) => {
+      await act();
+      exchange.begin(200, { "content-type": "application/json" });
+      const block = Buffer.alloc(1 << 16, " ");
+      for (let sent = 0; sent < HUGE && !exchange.gone; sent += block.length) {
+        if (!exchange.write(block)) await new Promise((wake) => exchange.onDrain(wake));
+      }
+      if (!exchange.gone) exchange.write("{}");
+      exchange.end();
+    },
+  },
+  huge_header: {
+    about: "a header of 15 kB", done: true,
+    play: changed((answer) => ({ ...answer,
+      headers: { ...answer.headers, "x-long": "x".repeat(15 << 10) } })),
+  },
+};
+
+export class FailureFault extends Error {}
+
+/** Failures that were ordered: each is for requests in which `match` stands. */
+export class Orders {
+  #orders = [];
+
+  /** {match, named, times, route, delay_ms}; `times` null is for ever, `route` as "POST /token". */
+  add({ match, named, times = 1, route = null, delay_ms: delayMs }) {
+    if (typeof match !== "string" || match === "") throw new FailureFault('"match" is missing');
+    if (!Object.hasOwn(failures, named)) throw new FailureFault(`no failure is named ${named}`);
+    if (times !== null && !(Number.isInteger(times) && times > 0)) {
+      throw new FailureFault('"times" is not a positive number or null');
+    }
+    if (route !== null && !/^(GET|POST|PUT|DELETE) \//.test(route)) {
+      throw new FailureFault('"route" is not as "POST /token"');
+    }
+    const order = { match, named, left: times ?? Infinity, route, more: {} };
+    if (delayMs !== undefined) order.more.delay_ms = delayMs;
+    this.#orders.push(order);
+  }
+
+  /** Forgets those of `match`, all without; answers how many. */
+  remove(match) {
+    const before = this.#orders.length;
+    this.#orders = match === null ? [] : this.#orders.filter((order) => order.match !== match);
+    return before - this.#orders.length;
+  }
+
+  /** The failure for this request, which is used up by it: {named, play, more}, or null. */
+  take({ method, path, words }) {
+    const asked = `${method} ${path.replace("/auth/v1", "")}`;
+    const order = this.#orders.find(({ match, route, left }) =>
+      left > 0 && words.includes(match) && (route === null || asked.startsWith(route)));
+    if (!order) return null;
+    order.left -= 1;
+    if (order.left === 0) this.#orders.splice(this.#orders.indexOf(order), 1);
+    return { named: order.named, play: failures[order.named].play, more: order.more };
+  }
+}

@@ -67,7 +67,8 @@ async function places() {
     files: await contents(path.join(own.state, "files")),
     logs: await contents(path.join(own.state, "log")) +
       (await readFile(path.join(own.state, "pg/log"), "latin1")),
-    run: await contents(path.join(own.state, "run")),
+    run: await contents(path.join(own.state, "run")) +
+      await contents(path.join(own.state, "nginx")),
   };
 }
 

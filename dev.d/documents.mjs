@@ -61,7 +61,8 @@ A setting comes from the environment, else from the file that \`FYNQ_CONFIG\` na
 its own: \`FYNQ_JWT_SECRET_FILE=/path\`. With a bad, missing or unknown setting nothing starts;
 \`fynqctl config check\` says which it is.
 
-Access tokens need \`FYNQ_JWT_SECRET\` or \`FYNQ_JWT_KEYS_DIR\`, which \`NAME.fcgi --check\` tries.
+Access tokens need \`FYNQ_JWT_SECRET\`, a key in \`FYNQ_JWT_KEYS_DIR\`, or Supabase's keys with
+\`FYNQ_AUTH=supabase\`; \`NAME.fcgi --check\` tries the first two.
 Paths are those of an installation under \`/usr\`.
 
 `;

@@ -9,6 +9,7 @@ static const struct command *const tables[] = {
 	pool_commands,
 	migrate_commands,
 	config_commands,
+	user_commands,
 	keys_commands,
 	mail_commands,
 	upkeep_commands,

@@ -5,7 +5,6 @@
 #include <stdio.h>
 
 #include "account/upkeep.h"
-#include "base/config.h"
 #include "base/fetch.h"
 #include "data/db.h"
 #include "fynqctl.h"
@@ -19,6 +18,10 @@ run_upkeep(int argc, char **argv)
 
 	(void)argc;
 	(void)argv;
+	if (!fynq_identity_init(&ctl_problems)) {
+		ctl_say_lines("settings", fynq_buf_str(&ctl_problems));
+		return EX_CONFIG;
+	}
 	fynq_fetch_init();
 	fynq_db_init();
 	rq = fynq_req_new(-1, true);

@@ -4,6 +4,7 @@
 #include "data/steps.h"
 #include "identity/audit.h"
 #include "identity/provider.h"
+#include "identity/standing.h"
 #include "storage/store.h"
 
 /* Of one run. What is left is due a minute later. */
@@ -41,6 +42,7 @@ enum fynq_err
 fynq_erasure_add(struct fynq_req *rq, struct fynq_str user)
 {
 	FYNQ_TRY(fynq_db_run(rq, &begin_erasure, FYNQ_ARGS(user), NULL));
+	fynq_standing_forget(user);
 	fynq_audit(rq, FYNQ_EVENT_DELETION_ASKED, user, (struct fynq_str){ 0 });
 	return FYNQ_OK;
 }

@@ -1,6 +1,5 @@
 #include <archive.h>
 #include <archive_entry.h>
-#include <errno.h>
 #include <time.h>
 
 #include "account/zip.h"
@@ -8,34 +7,37 @@
 
 enum { FILE_MODE = 0644, BLOCK = 65536 };
 
-/* What the file failed with is recorded already; anything else is libarchive's. */
+/* How a call of libarchive went: what the file failed with is recorded already. */
 static enum fynq_err
-failed(struct fynq_zip *z)
+outcome(struct fynq_zip *z, bool good)
 {
-	if (z->error != FYNQ_OK)
+	if (z->error != FYNQ_OK || good)
 		return z->error;
 	fynq_log(FYNQ_LOG_ERROR, "zip", "%s", archive_error_string(z->archive));
-	return fynq_fail(z->rq, FYNQ_E_STORAGE_UNAVAILABLE, NULL);
+	z->error = fynq_fail(z->rq, FYNQ_E_STORAGE_UNAVAILABLE, NULL);
+	return z->error;
 }
 
+/* To libarchive all is well: one that has failed does not give all of its memory back. */
 static la_ssize_t
 write_block(struct archive *a, void *arg, const void *p, size_t n)
 {
 	struct fynq_zip *z = arg;
 
-	z->error = fynq_upload_add(z->rq, &z->file, NULL, (struct fynq_str){ p, n });
+	(void)a;
 	if (z->error == FYNQ_OK)
-		return (la_ssize_t)n;
-	archive_set_error(a, EIO, "the file cannot be written");
-	return -1;
+		z->error = fynq_upload_add(z->rq, &z->file, NULL, (struct fynq_str){ p, n });
+	return (la_ssize_t)n;
 }
 
-/* One that was given up is not to be written to its end. */
+/* What it still has to say, where it was not closed, is for nobody. */
 static void
-free_archive(void *archive)
+free_archive(void *arg)
 {
-	archive_write_fail(archive);
-	archive_write_free(archive);
+	struct fynq_zip *z = arg;
+
+	z->error = FYNQ_E_INTERNAL;
+	archive_write_free(z->archive);
 }
 
 enum fynq_err
@@ -48,14 +50,13 @@ fynq_zip_open(struct fynq_req *rq, struct fynq_zip **z_r)
 	z->archive = archive_write_new();
 	if (z->archive == NULL)
 		fynq_log_fatal("zip", "out of memory");
-	fynq_arena_defer(rq->arena, free_archive, z->archive);
-	if (archive_write_set_format_zip(z->archive) != ARCHIVE_OK ||
-	    archive_write_set_bytes_per_block(z->archive, BLOCK) != ARCHIVE_OK ||
-	    archive_write_set_bytes_in_last_block(z->archive, 1) != ARCHIVE_OK ||
-	    archive_write_open(z->archive, z, NULL, write_block, NULL) != ARCHIVE_OK)
-		return failed(z);
+	fynq_arena_defer(rq->arena, free_archive, z);
 	*z_r = z;
-	return FYNQ_OK;
+	return outcome(
+	    z, archive_write_set_format_zip(z->archive) == ARCHIVE_OK &&
+		   archive_write_set_bytes_per_block(z->archive, BLOCK) == ARCHIVE_OK &&
+		   archive_write_set_bytes_in_last_block(z->archive, 1) == ARCHIVE_OK &&
+		   archive_write_open(z->archive, z, NULL, write_block, NULL) == ARCHIVE_OK);
 }
 
 /* size is negative where it is not known. */
@@ -75,22 +76,20 @@ begin(struct fynq_zip *z, const char *name, int64_t size)
 		archive_entry_set_size(entry, size);
 	result = archive_write_header(z->archive, entry);
 	archive_entry_free(entry);
-	return result == ARCHIVE_OK ? FYNQ_OK : failed(z);
+	return outcome(z, result == ARCHIVE_OK);
 }
 
 enum fynq_err
 fynq_zip_text(struct fynq_zip *z, const char *name)
 {
-	if (archive_write_zip_set_compression_deflate(z->archive) != ARCHIVE_OK)
-		return failed(z);
+	FYNQ_TRY(outcome(z, archive_write_zip_set_compression_deflate(z->archive) == ARCHIVE_OK));
 	return begin(z, name, -1);
 }
 
 enum fynq_err
 fynq_zip_bytes(struct fynq_zip *z, const char *name, int64_t bytes)
 {
-	if (archive_write_zip_set_compression_store(z->archive) != ARCHIVE_OK)
-		return failed(z);
+	FYNQ_TRY(outcome(z, archive_write_zip_set_compression_store(z->archive) == ARCHIVE_OK));
 	return begin(z, name, bytes);
 }
 
@@ -101,8 +100,7 @@ fynq_zip_add(struct fynq_zip *z, struct fynq_str bytes)
 
 	while (bytes.n > 0) {
 		n = archive_write_data(z->archive, bytes.p, bytes.n);
-		if (n <= 0)
-			return failed(z);
+		FYNQ_TRY(outcome(z, n > 0));
 		bytes = (struct fynq_str){ bytes.p + n, bytes.n - (size_t)n };
 	}
 	return FYNQ_OK;
@@ -111,5 +109,5 @@ fynq_zip_add(struct fynq_zip *z, struct fynq_str bytes)
 enum fynq_err
 fynq_zip_close(struct fynq_zip *z)
 {
-	return archive_write_close(z->archive) == ARCHIVE_OK ? FYNQ_OK : failed(z);
+	return outcome(z, archive_write_close(z->archive) == ARCHIVE_OK);
 }

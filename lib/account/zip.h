@@ -14,7 +14,7 @@ struct fynq_zip {
 	struct fynq_req *rq;
 	struct fynq_upload file; /* open until the request ends */
 	struct archive *archive;
-	enum fynq_err error; /* what the file failed with */
+	enum fynq_err error; /* what it failed with; nothing is written after that */
 	int64_t made_at;     /* of all entries, in seconds since 1970 */
 };
 

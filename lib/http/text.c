@@ -1,4 +1,5 @@
 #include <ctype.h>
+#include <limits.h>
 #include <string.h>
 
 #include "http/text.h"
@@ -125,41 +126,104 @@ all_of(struct fynq_str s, int (*is)(int))
 	return true;
 }
 
+/* What is left of a language tag; each part of RFC 5646 section 2.1 takes its subtags off it. */
+struct subtags {
+	struct fynq_str s; /* p is NULL once all is read */
+	bool bad;	   /* a part lacked one that it needs */
+};
+
+static bool
+is_subtag(struct fynq_str s, size_t min, size_t max, int (*is)(int))
+{
+	return s.n >= min && s.n <= max && all_of(s, is);
+}
+
+static struct fynq_str
+peek(const struct subtags *t)
+{
+	struct fynq_str first = { 0 }, rest;
+
+	if (t->s.p != NULL)
+		fynq_str_cut(t->s, '-', &first, &rest);
+	return first;
+}
+
+static void
+skip(struct subtags *t)
+{
+	struct fynq_str first;
+
+	fynq_str_cut(t->s, '-', &first, &t->s);
+}
+
+/* Up to most subtags of one kind; how many there were. */
+static int
+skip_each(struct subtags *t, int most, size_t min, size_t max, int (*is)(int))
+{
+	int n = 0;
+
+	while (n < most && t->s.p != NULL && is_subtag(peek(t), min, max, is)) {
+		skip(t);
+		n++;
+	}
+	return n;
+}
+
 static bool
 is_variant(struct fynq_str s)
 {
-	bool digit = s.n == 4 && isdigit((unsigned char)s.p[0]);
+	return is_subtag(s, 5, 8, isalnum) ||
+	       (is_subtag(s, 4, 4, isalnum) && isdigit((unsigned char)s.p[0]));
+}
 
-	return (digit || (s.n >= 5 && s.n <= 8)) && all_of(s, isalnum);
+/* A letter or digit, and subtags behind it: an extension; behind an x what is private. */
+static void
+skip_singletons(struct subtags *t)
+{
+	while (t->s.p != NULL && is_subtag(peek(t), 1, 1, isalnum) && !t->bad) {
+		bool private = tolower((unsigned char)peek(t).p[0]) == 'x';
+
+		skip(t);
+		t->bad = skip_each(t, INT_MAX, private ? 1 : 2, 8, isalnum) == 0;
+	}
+}
+
+/* Those of RFC 5646's grandfathered tags that its grammar does not cover. */
+static bool
+is_irregular(struct fynq_str s)
+{
+	static const char *const tags[] = { "en-GB-oed", "i-ami", "i-bnn", "i-default",
+		"i-enochian", "i-hak", "i-klingon", "i-lux", "i-mingo", "i-navajo", "i-pwn",
+		"i-tao", "i-tay", "i-tsu", "sgn-BE-FR", "sgn-BE-NL", "sgn-CH-DE" };
+
+	for (size_t i = 0; i < sizeof(tags) / sizeof(tags[0]); i++)
+		if (fynq_str_ieq(s, fynq_str_of(tags[i])))
+			return true;
+	return false;
 }
 
 bool
 fynq_text_is_locale(struct fynq_str s)
 {
-	struct fynq_str tag;
+	struct subtags t = { .s = s };
+	struct fynq_str language = peek(&t);
 
-	fynq_str_cut(s, '-', &tag, &s);
-	if (tag.n < 2 || tag.n > 8 || !all_of(tag, isalpha))
-		return false;
-	if (s.p == NULL)
+	if (is_irregular(s))
 		return true;
-	fynq_str_cut(s, '-', &tag, &s);
-	if (tag.n == 4 && all_of(tag, isalpha)) {
-		if (s.p == NULL)
-			return true;
-		fynq_str_cut(s, '-', &tag, &s);
+	if (is_subtag(language, 2, 8, isalpha)) {
+		skip(&t);
+		if (language.n <= 3)
+			(void)skip_each(&t, 3, 3, 3, isalpha);
+		(void)skip_each(&t, 1, 4, 4, isalpha);
+		if (skip_each(&t, 1, 2, 2, isalpha) == 0)
+			(void)skip_each(&t, 1, 3, 3, isdigit);
+		while (t.s.p != NULL && is_variant(peek(&t)))
+			skip(&t);
+	} else if (!fynq_str_ieq(language, FYNQ_STR("x"))) {
+		return false;
 	}
-	if ((tag.n == 2 && all_of(tag, isalpha)) || (tag.n == 3 && all_of(tag, isdigit))) {
-		if (s.p == NULL)
-			return true;
-		fynq_str_cut(s, '-', &tag, &s);
-	}
-	while (is_variant(tag)) {
-		if (s.p == NULL)
-			return true;
-		fynq_str_cut(s, '-', &tag, &s);
-	}
-	return false;
+	skip_singletons(&t);
+	return t.s.p == NULL && !t.bad;
 }
 
 struct fynq_str

@@ -21,7 +21,11 @@ bool fynq_text_is_line(struct fynq_str s);
  */
 bool fynq_text_is_email(struct fynq_str s);
 
-/* A language tag, language[-script][-region][-variant...] of RFC 5646 section 2.1. */
+/*
+ * A language tag that is well-formed by RFC 5646 section 2.2.9: its grammar, and the grandfathered
+ * tags. Whether there is such a language is not looked up. The database has the same as
+ * fynq.is_locale().
+ */
 bool fynq_text_is_locale(struct fynq_str s);
 
 /*

@@ -85,15 +85,16 @@ look(int64_t now)
 }
 
 /* The first token of a new key may come at once. */
-static void
+static bool
 seek(struct fynq_str kid, int64_t now)
 {
 	(void)kid;
 	if (!has_folder())
-		return;
+		return true;
 	pthread_mutex_lock(&seen.lock);
 	read_changes(now);
 	pthread_mutex_unlock(&seen.lock);
+	return true;
 }
 
 const struct fynq_keys_source fynq_keys_local = { init, look, seek };

@@ -31,6 +31,7 @@ static struct {
 	pthread_mutex_t lock;
 	pthread_cond_t fetched;
 	bool fetching, posted;
+	int64_t waiting;	    /* threads, for who is fetching */
 	struct fynq_published last; /* without its set: that is the one of keys.c */
 	_Atomic int64_t due_at;	    /* seconds since 1970 */
 } remote = { .lock = PTHREAD_MUTEX_INITIALIZER, .fetched = PTHREAD_COND_INITIALIZER };
@@ -117,41 +118,69 @@ fetch(struct fynq_published *last, int64_t now)
 	return set != NULL;
 }
 
-/*
- * Bring the keys up to date, first by what another process has fetched since. Keys that have been
- * kept too long are still good for one that is among them. Only one thread at a time comes here.
- */
+/* Take over what another process has fetched since. */
+static void
+adopt(struct fynq_published *last)
+{
+	struct fynq_published found;
+
+	if (!fynq_keys_file_read(&found))
+		return;
+	/* A file that can be written no more is behind. */
+	if (found.tried_at > last->tried_at)
+		last->tried_at = found.tried_at;
+	if (found.set == NULL || found.fetched_at <= last->fetched_at) {
+		fynq_keyset_drop(&found.set);
+		return;
+	}
+	last->fetched_at = found.fetched_at;
+	last->max_age = clamp_age(found.max_age);
+	fynq_keys_set(found.set);
+	/* Who waits may have what it waits for. */
+	pthread_mutex_lock(&remote.lock);
+	pthread_cond_broadcast(&remote.fetched);
+	pthread_mutex_unlock(&remote.lock);
+}
+
+/* Keys that have been kept for too long are still good for a kid that is among them. */
+static bool
+must_fetch(const struct fynq_published *last, struct fynq_str kid, int64_t now)
+{
+	return may_fetch(last, now) && (kid.n > 0 ? !holds(kid, now) : is_stale(last, now));
+}
+
+static void
+fetch_and_share(struct fynq_published *last, int64_t now, bool share)
+{
+	struct fynq_published found;
+
+	last->tried_at = now;
+	found = *last;
+	if (fetch(&found, now)) {
+		*last = found;
+		last->set = NULL;
+		fynq_keys_set(found.set);
+	}
+	/* Also without new keys: the others need not try it then. */
+	found.set = fynq_keys_hold();
+	if (share)
+		(void)fynq_keys_file_write(&found);
+	fynq_keyset_drop(&found.set);
+}
+
+/* Bring the keys up to date. Only one thread at a time comes here, and one process at a time on. */
 static void
 update(struct fynq_published *last, struct fynq_str kid, int64_t now)
 {
-	int lock = fynq_keys_file_lock(timeout_ms());
-	struct fynq_published found;
+	int lock;
 
-	if (fynq_keys_file_read(&found)) {
-		last->tried_at = found.tried_at;
-		if (found.set != NULL && found.fetched_at != last->fetched_at) {
-			last->fetched_at = found.fetched_at;
-			last->max_age = clamp_age(found.max_age);
-			fynq_keys_set(found.set);
-		} else {
-			fynq_keyset_drop(&found.set);
-		}
-	}
-	if (may_fetch(last, now) && (kid.n > 0 ? !holds(kid, now) : is_stale(last, now))) {
-		last->tried_at = now;
-		found = *last;
-		found.set = NULL;
-		if (fetch(&found, now))
-			*last = found;
-		/* Also without new keys: the others need not try it then. */
-		found.set = found.set != NULL ? fynq_keyset_hold(found.set) : fynq_keys_hold();
-		if (lock >= 0)
-			(void)fynq_keys_file_write(&found);
-		fynq_keyset_drop(&found.set);
-		if (last->set != NULL)
-			fynq_keys_set(last->set);
-		last->set = NULL;
-	}
+	adopt(last);
+	if (!must_fetch(last, kid, now))
+		return;
+	lock = fynq_keys_file_lock(timeout_ms());
+	adopt(last);
+	if (must_fetch(last, kid, now))
+		fetch_and_share(last, now, lock >= 0);
 	if (lock >= 0)
 		close(lock);
 }
@@ -172,18 +201,45 @@ update_once(struct fynq_str kid, int64_t now)
 	atomic_store(&remote.due_at, last.fetched_at > 0 ? due_at : 0);
 }
 
-static void
-seek(struct fynq_str kid, int64_t now)
+/*
+ * Where there are no keys at all, whoever needs one waits. With some, half of the threads go on, or
+ * tokens with keys that nobody knows could keep all of them waiting.
+ */
+static bool
+may_wait(void)
+{
+	struct fynq_keyset *set = fynq_keys_hold();
+	bool may = set == NULL || remote.waiting < fynq_config.threads / 2;
+
+	fynq_keyset_drop(&set);
+	return may;
+}
+
+/* With the lock held. */
+static bool
+wait_for_others(void)
 {
 	struct timespec deadline;
+	bool in_time = true;
 
 	clock_gettime(CLOCK_REALTIME, &deadline);
 	deadline.tv_sec += 2 * TIMEOUT_MS / 1000;
+	remote.waiting++;
+	while (remote.fetching && in_time && may_wait())
+		in_time = pthread_cond_timedwait(&remote.fetched, &remote.lock, &deadline) !=
+			  ETIMEDOUT;
+	remote.waiting--;
+	return !remote.fetching;
+}
+
+static bool
+seek(struct fynq_str kid, int64_t now)
+{
+	bool sought = true;
+
 	pthread_mutex_lock(&remote.lock);
 	if (remote.fetching) {
-		while (remote.fetching && pthread_cond_timedwait(&remote.fetched, &remote.lock,
-					      &deadline) != ETIMEDOUT)
-			continue;
+		sought = wait_for_others();
 	} else if (may_fetch(&remote.last, now)) {
 		remote.fetching = true;
 		update_once(kid, now);
@@ -191,12 +247,13 @@ seek(struct fynq_str kid, int64_t now)
 		pthread_cond_broadcast(&remote.fetched);
 	}
 	pthread_mutex_unlock(&remote.lock);
+	return sought;
 }
 
 static void
 refresh(void *arg)
 {
-	seek((struct fynq_str){ 0 }, (int64_t)(intptr_t)arg);
+	(void)seek((struct fynq_str){ 0 }, (int64_t)(intptr_t)arg);
 	pthread_mutex_lock(&remote.lock);
 	remote.posted = false;
 	pthread_mutex_unlock(&remote.lock);

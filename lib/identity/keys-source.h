@@ -13,8 +13,11 @@ struct fynq_keys_source {
 	/* Look for changes where it is time to; called for each token, so it must cost nothing. */
 	void (*look)(int64_t now);
 
-	/* A key is not known, or none is where kid is absent: look for it now. May block. */
-	void (*seek)(struct fynq_str kid, int64_t now);
+	/*
+	 * A key is not known, or none is where kid is absent: look for it now. May block. False
+	 * where it could not be waited for.
+	 */
+	bool (*seek)(struct fynq_str kid, int64_t now);
 };
 
 extern const struct fynq_keys_source fynq_keys_local, fynq_keys_remote;

@@ -81,17 +81,18 @@ fynq_keys_find(
     struct fynq_arena *a, struct fynq_str kid, int64_t now, const struct fynq_key **key_r)
 {
 	const struct fynq_keyset *set = hold_for(a);
+	bool sought = true;
 
 	*key_r = fynq_keyset_find(set, kid, now);
 	if (*key_r == NULL) {
-		source->seek(kid, now);
+		sought = source->seek(kid, now);
 		source->look(now); /* What was found may be old. */
 		set = hold_for(a);
 		*key_r = fynq_keyset_find(set, kid, now);
 	}
 	if (*key_r != NULL)
 		return FYNQ_OK;
-	return set != NULL ? FYNQ_E_UNAUTHORIZED : FYNQ_E_AUTH_UNAVAILABLE;
+	return sought && set != NULL ? FYNQ_E_UNAUTHORIZED : FYNQ_E_AUTH_UNAVAILABLE;
 }
 
 bool
@@ -101,7 +102,7 @@ fynq_keys_known(struct fynq_str kid, int64_t now)
 	bool known;
 
 	if (set == NULL && kid.n > 0) {
-		source->seek((struct fynq_str){ 0 }, now);
+		(void)source->seek((struct fynq_str){ 0 }, now);
 		set = fynq_keys_hold();
 	}
 	known = fynq_keyset_find(set, kid, now) != NULL;
@@ -124,7 +125,7 @@ fynq_keys_publish(struct fynq_arena *a, int64_t now, struct fynq_str *jwks_r)
 
 	source->look(now);
 	if ((set = hold_for(a)) == NULL) {
-		source->seek((struct fynq_str){ 0 }, now);
+		(void)source->seek((struct fynq_str){ 0 }, now);
 		set = hold_for(a);
 	}
 	if (set == NULL)

@@ -31,7 +31,7 @@ uint64_t fynq_keys_generation(int64_t now);
 /*
  * The key of that kid; it lives as long as the arena. A kid that is not known may have the keys
  * fetched, for at most ten seconds. UNAUTHORIZED where there is no
- * such key; AUTH_UNAVAILABLE where there are no keys yet and none come.
+ * such key; AUTH_UNAVAILABLE where there are no keys yet and none come, or too many wait already.
  */
 enum fynq_err fynq_keys_find(struct fynq_arena *a, struct fynq_str kid, int64_t now,
     const struct fynq_key **key_r) FYNQ_MUST_CHECK;

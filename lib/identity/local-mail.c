@@ -20,8 +20,9 @@ static const char *const token_types[FYNQ_MAIL_KINDS] = {
 };
 
 /*
- * An account that nobody confirmed while its first link worked holds its address no longer: who made
- * it may not be who owns the mailbox, and the password is theirs. $1 the address, $2 the minutes.
+ * An account that nobody confirmed while its first link worked holds its address no longer: who
+ * made it may not be who owns the mailbox, and the password is theirs. $1 the address, $2 the
+ * minutes.
  */
 static const struct fynq_stmt drop_unconfirmed = { "drop_unconfirmed", FYNQ_AS_SERVICE, FYNQ_ONCE,
 	"delete from auth.users where lower(email) = lower($1::text) and deleted_at is null"

@@ -22,7 +22,8 @@
  */
 static const struct fynq_stmt open_chat = { "open_chat", FYNQ_AS_USER, FYNQ_ONCE,
 	"with me as ("
-	"  select coalesce(birth_date <= (now() at time zone 'UTC')::date"
+	"  select birth_date is null as ageless,"
+	"    coalesce(birth_date <= (now() at time zone 'UTC')::date"
 	"      - make_interval(years => $3::int), $3::int = 0) as of_age,"
 	"    grade_level, locale, preferences"
 	"  from profiles where id = auth.uid()"
@@ -32,8 +33,8 @@ static const struct fynq_stmt open_chat = { "open_chat", FYNQ_AS_USER, FYNQ_ONCE
 	" select f.of_age, f.chat, me.grade_level, me.locale,"
 	"   case when me.preferences <> '{}' then me.preferences::text end,"
 	"   set_config('fynq.go', case when f.chat and f.of_age"
-	"     and coalesce(current_setting('fynq.go', true), '') <> 'f' then 't' else 'f' end, "
-	"true)"
+	"     and coalesce(current_setting('fynq.go', true), '') <> 'f' then 't' else 'f' end,"
+	"     true), coalesce(me.ageless, true)"
 	" from found f left join me on true" };
 
 /*
@@ -218,8 +219,12 @@ refuse(struct fynq_req *rq, const struct fynq_rows *chat, const struct fynq_rows
 
 	if (is(fynq_rows_str(chat, 0, 0), "f"))
 		return fynq_fail(rq, FYNQ_E_UNDER_AGE,
-		    "Questions may be asked from the age of %lld. A profile needs its birth date.",
-		    (long long)fynq_config.min_age);
+		    "Questions may be asked from the age of %lld.%s",
+		    (long long)fynq_config.min_age,
+		    is(fynq_rows_str(chat, 0, 6), "t")
+			? " The profile has no birth date yet: set birth_date with PATCH "
+			  "/api/v1/users/me, once."
+			: "");
 	if (is(fynq_rows_str(chat, 0, 1), "f"))
 		return fynq_fail(rq, FYNQ_E_NOT_FOUND, "There is no such chat.");
 	fault = checked->n > 0 ? fynq_rows_str(checked, 0, 0) : (struct fynq_str){ 0 };

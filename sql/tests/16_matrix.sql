@@ -56,7 +56,8 @@ $$;
 
 -- The statement that makes an actor's row.
 create function pg_temp.making(r judged, who text) returns text language sql as $$
-  select replace(replace(replace(replace(replace(replace('insert into ' || r.relation || ' ' || r.made,
+  select replace(replace(replace(replace(replace(replace(
+    format('insert into %s %s', r.relation, r.made),
     '$user', quote_literal(pg_temp.uid(who)) || '::uuid'),
     '$id', pg_temp.row_of(r.relation, who)),
     '$chat', pg_temp.row_of('public.chats', who)),

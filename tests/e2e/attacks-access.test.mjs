@@ -149,6 +149,28 @@ describe("another's ids: 404, and nothing has changed", () => {
   });
 });
 
+describe("where the database cannot say who stands, nobody gets in", { concurrency: 4 }, () => {
+  const environment = { FYNQ_DATABASE_URL: "postgresql://fynq@/fynq?host=/nonexistent" };
+  for (const operation of guarded) {
+    it(nameOf(operation), async () => {
+      const { path, body } = requestFor(operation);
+      const answer = await cgi(operation.program, operation.method, `/api/v1${path}`, {
+        token: mallory.token,
+        body,
+        environment,
+      });
+      assertProblem(answer, 503, "database_unavailable");
+    });
+  }
+
+  it("POST /auth/login, with the right password", async () => {
+    const { email, password } = mallory;
+    const body = { email, password };
+    const answer = await cgi("auth", "POST", "/api/v1/auth/login", { body, environment });
+    assertProblem(answer, 503, "database_unavailable");
+  });
+});
+
 test("a refusal is a line of the log: whom, what, why", async () => {
   const { token, id } = mallory;
   const rows = [

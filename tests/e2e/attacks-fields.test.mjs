@@ -1,6 +1,6 @@
-// Words that mean something to SQL, HTTP, shells, templates or parsers, in every field of every route
-// of accounts; and values of the wrong kind. No answer is a 5xx, none has a header that was written
-// by the words, and the database is as it was.
+// Words that mean something to SQL, HTTP, shells, templates or parsers, in every field of every
+// route of accounts; and values of the wrong kind. No answer is a 5xx, none has a header that was
+// written by the words, and the database is as it was.
 
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";

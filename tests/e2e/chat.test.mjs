@@ -323,6 +323,45 @@ describe("the minimum age", { concurrency: 4 }, () => {
     await refuse();
   });
 
+  it("who came without one is told what to do; who said to be a child is not", async () => {
+    // Supabase Auth takes any account, with whatever its user says of themselves.
+    const signUp = async (said) => {
+      const { email, password, id } = await register();
+      await db.run("delete from profiles where id = $1", [id]);
+      await db.run("select fynq.add_profile($1, $2::jsonb)", [id, JSON.stringify(said)]);
+      const { json } = await api("POST", "/auth/login", { body: { email, password } });
+      return json.access_token;
+    };
+    const year = new Date().getUTCFullYear();
+    const detail = async (said) => {
+      const token = await signUp(said);
+      const answer = await ask(token, { content: "Why?" });
+      assertProblem(answer, 403, "under_age");
+      return { token, detail: answer.json.detail };
+    };
+    for (const said of [{}, { birth_date: "" }, { birth_date: 1 }, { birth_date: "9999-01-01" }]) {
+      assert.match((await detail(said)).detail, /birth_date/);
+    }
+    assert.doesNotMatch((await detail({ birth_date: `${year - 9}-01-01` })).detail, /birth_date/);
+    const { token } = await detail({ display_name: "Ada" });
+    const set = (birth_date) => api("PATCH", "/users/me", { token, body: { birth_date } });
+    assert.equal((await set("1990-05-05")).status, 200);
+    assertProblem(await set("1991-05-05"), 409, "conflict");
+    assert.equal((await ask(token, { content: "Why?" })).status, 201);
+  });
+
+  it("a child who says so at first stays one", async () => {
+    const { token, id } = await register();
+    await forget(id);
+    const set = (years) => api("PATCH", "/users/me", {
+      token,
+      body: { birth_date: `${new Date().getUTCFullYear() - years}-01-01` },
+    });
+    assert.equal((await set(9)).status, 200);
+    assertProblem(await set(30), 409, "conflict");
+    assertProblem(await ask(token, { content: "Why?" }), 403, "under_age");
+  });
+
   it("one of an adult that was set later: welcome", async () => {
     const { token, id } = await register();
     await forget(id);

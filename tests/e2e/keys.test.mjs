@@ -51,6 +51,13 @@ const signsWith = (kid) =>
     return tokens.every((token) => headerOf(token).kid === kid) && tokens[0];
   }, { what: `tokens by ${kid}` });
 
+/** Until all processes publish so many keys. */
+const publishes = (n) =>
+  waitUntil(async () => {
+    const sets = await Promise.all(Array.from({ length: 6 }, jwks));
+    return sets.every(({ json }) => json.keys.length === n);
+  }, { what: `${n} keys` });
+
 async function fynqctl(...args) {
   const { code, stdout, stderr } = await own.fynqctl(["keys", ...args]);
   assert.equal(code, 0, stderr);
@@ -119,7 +126,7 @@ describe("keys of one's own", () => {
   it("the next key is published before it signs", async () => {
     second = (await fynqctl("new", "--alg", "EdDSA")).trim();
     assert.deepEqual(await states(), { [first]: "signing", [second]: "next" });
-    await waitUntil(async () => (await jwks()).json.keys.length === 2);
+    await publishes(2);
     assert.deepEqual((await jwks()).json.keys.map(({ alg }) => alg).sort(), ["ES256", "EdDSA"]);
     await signsWith(first);
 
@@ -143,7 +150,7 @@ describe("keys of one's own", () => {
       assert.equal(code, 1, stderr);
       assert.match(stderr, /^fynqctl: keys: /);
     }
-    assert.equal((await jwks()).json.keys.length, 2);
+    await publishes(2);
   });
 
   it("a stolen key is taken away at once, and its tokens with it", async () => {
@@ -154,7 +161,7 @@ describe("keys of one's own", () => {
     assert.ok(performance.now() - began < 6000);
     assertProblem(await get(byFirst), 401, "unauthorized");
     await assertGood(await login());
-    assert.equal((await jwks()).json.keys.length, 1);
+    await publishes(1);
     assert.deepEqual(await readdir(folder), [`${second}.pem`]);
   });
 
@@ -237,7 +244,12 @@ describe("keys that are published elsewhere", () => {
     await waitUntil(() => publisher.hits > 1);
     assert.equal((await get(one.token(claims))).status, 200); // The others go on meanwhile.
     publisher.release();
-    assert.deepEqual((await answers).map(({ status }) => status), Array(8).fill(200));
+    // Not all threads may wait for a key: the rest says so, and never that the token is bad.
+    const statuses = new Set((await answers).map(({ status }) => status));
+    assert.ok(statuses.delete(200));
+    statuses.delete(503);
+    assert.deepEqual([...statuses], []);
+    await assertGood(two.token(claims));
     assert.equal(publisher.hits, 2);
   });
 

@@ -10,7 +10,8 @@ const TOP = fileURLToPath(new URL("../../", import.meta.url));
 
 // The requirements of level 1 and 2 of ASVS 4.0.3, by section; those it has deleted, and those of
 // level 3, are left out.
-const upTo = (n, ...left) => Array.from({ length: n }, (_, i) => i + 1).filter((i) => !left.includes(i));
+const upTo = (n, ...left) =>
+  Array.from({ length: n }, (_, i) => i + 1).filter((i) => !left.includes(i));
 const sections = {
   "2.1": upTo(12), "2.2": upTo(3), "2.3": upTo(3), "2.4": upTo(5), "2.5": upTo(7), "2.6": upTo(3),
   "2.7": upTo(6), "2.8": upTo(7), "2.9": upTo(3), "2.10": upTo(4),
@@ -49,7 +50,9 @@ function fileOf(name) {
 
 /** Is that the title of a test, or of a row of a table that makes tests? */
 function hasTest(source, name, title) {
-  if (name.startsWith("test-")) return new RegExp(`cmocka_unit_test\\w*\\(\\s*${title}\\b`).test(source);
+  if (name.startsWith("test-")) {
+    return new RegExp(`cmocka_unit_test\\w*\\(\\s*${title}\\b`).test(source);
+  }
   if (/^\d\d_/.test(name)) return source.includes(`'${title.replaceAll("'", "''")}'`);
   return ['"', "'", "`"].some((quote) => source.includes(quote + title + quote)) ||
     source.includes(JSON.stringify(title));

@@ -228,6 +228,14 @@ describe("an export", { concurrency: 3 }, () => {
     await taken(token);
   });
 
+  it("that cannot be made is a problem, and the next one need not wait for it", async () => {
+    const { token } = await register();
+    const answer = await cgi("users", "POST", `/api/v1${EXPORT}`,
+      { token, environment: { FYNQ_FILES_DIR: "/proc/nowhere" } });
+    assertProblem(answer, 503, "storage_unavailable");
+    await taken(token);
+  });
+
   it("comes by CGI as well", async () => {
     const { token, id } = await register();
     const answer = await cgi("users", "POST", `/api/v1${EXPORT}`, { token });

@@ -99,9 +99,9 @@ test_headers_stay(void **state)
 static void
 test_encoded(void **state)
 {
-	struct fynq_str long_one = FYNQ_STR(
-	    "aéééééééééééééééééééééééééééééééééééééééééé漢字漢字漢字漢字漢字漢字漢字🙂🙂🙂"
-	    "🙂🙂🙂🙂🙂");
+	struct fynq_str long_one = FYNQ_STR("aéééééééééééééééééééééééééééééééééééééééééé漢字漢字漢"
+					    "字漢字漢字漢字漢字🙂🙂🙂"
+					    "🙂🙂🙂🙂🙂");
 	struct fynq_str word, rest;
 	int words = 0;
 

@@ -184,6 +184,37 @@ files_are_read_and_removed(void **state)
 	assert_int_equal(fynq_file_read(rq, &user, &id, 10, &bytes), FYNQ_E_NOT_FOUND);
 }
 
+#define OTHER "0190163d-8694-739b-aea5-966c26f8ad92"
+
+static void
+users_are_removed(void **state)
+{
+	const struct fynq_store *store = fynq_store();
+	char stuck[256];
+	int fd;
+
+	(void)state;
+	assert_int_equal(store->remove_user(rq, FYNQ_STR(USER)), FYNQ_OK);
+	assert_int_equal(store->put(rq, KEY, source, 7), FYNQ_OK);
+	assert_int_equal(store->put(rq, FYNQ_STR(USER "/" OTHER), source, 7), FYNQ_OK);
+	assert_int_equal(store->put(rq, FYNQ_STR(OTHER "/" ID), source, 7), FYNQ_OK);
+	assert_int_equal(store->remove_user(rq, FYNQ_STR(USER)), FYNQ_OK);
+	assert_int_equal(count("/objects/90/" USER), -1);
+	assert_int_equal(store->open(rq, KEY, &fd), FYNQ_E_NOT_FOUND);
+	assert_int_equal(store->open(rq, FYNQ_STR(OTHER "/" ID), &fd), FYNQ_OK);
+
+	/* What cannot go is told, and nothing follows a path that is no user's. */
+	assert_int_equal(store->put(rq, KEY, source, 7), FYNQ_OK);
+	snprintf(stuck, sizeof(stuck), "%s/objects/90/" USER "/stuck", fynq_config.files_dir);
+	assert_int_equal(mkdir(stuck, 0700), 0);
+	assert_int_equal(store->remove_user(rq, FYNQ_STR(USER)), FYNQ_E_STORAGE_UNAVAILABLE);
+	assert_int_equal(rmdir(stuck), 0);
+	assert_int_equal(store->remove_user(rq, FYNQ_STR(USER)), FYNQ_OK);
+	assert_int_equal(store->remove_user(rq, FYNQ_STR("../92")), FYNQ_E_STORAGE_UNAVAILABLE);
+	assert_int_equal(store->remove_user(rq, FYNQ_STR("")), FYNQ_E_STORAGE_UNAVAILABLE);
+	assert_int_equal(store->open(rq, FYNQ_STR(OTHER "/" ID), &fd), FYNQ_OK);
+}
+
 int
 main(void)
 {
@@ -193,6 +224,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(nothing_by_halves, setup, teardown),
 		cmocka_unit_test_setup_teardown(no_folder, setup, teardown),
 		cmocka_unit_test_setup_teardown(files_are_read_and_removed, setup, teardown),
+		cmocka_unit_test_setup_teardown(users_are_removed, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

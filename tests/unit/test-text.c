@@ -115,13 +115,22 @@ email(void **state)
 static void
 locale(void **state)
 {
+	/* The examples of RFC 5646, appendix A, among others. */
 	static const char *const yes[] = { "en", "en-GB", "EN-gb", "haw", "zh-Hant", "zh-Hant-TW",
 		"es-419", "de-1996", "sl-rozaj-biske", "sl-Latn-IT-nedis", "de-DE-1901", "enochian",
-		"en-variants", "en-1abc" };
+		"en-variants", "en-1abc", "zh-cmn-Hans-CN", "zh-yue-HK", "hy-Latn-IT-arevela",
+		"sl-rozaj-biske-1994", "ar-aao-abh-abv", "abcd", "abcde-Latn", "de-CH-x-phonebk",
+		"az-Arab-x-aze-derbend", "x-whatever", "X-a-1-b", "en-US-u-islamcal",
+		"zh-CN-a-myext-x-private", "en-a-myext-b-another", "qaa-Qaaa-QM-x-southern",
+		"de-Qaaa", "i-klingon", "I-Default", "sgn-be-fr", "en-GB-oed", "art-lojban",
+		"zh-min-nan", "en-0-ab-9-cd", "de-a-12345678", "de-x-12345678" };
 	static const char *const no[] = { "", "e", "-", "en-", "-en", "en--GB", "en_GB", "en GB",
 		"en-G", "en-41", "en-GB-DE", "en-4199x_", "e1", "ninechars", "zh-Hant-Hans",
 		"en-GB-x", "en-variantxx", "en-19", "en-GB-199", "fr-\xc3\xa9\xc3\xa9",
-		"en-GB.UTF-8", "C.UTF-8", "i-klingon", "x-private", "en-a996", "1n" };
+		"en-GB.UTF-8", "C.UTF-8", "i-unknown", "en-a996", "1n", "de-419-DE", "a-DE",
+		"abcd-abc", "ar-aao-abh-abv-abw", "x", "x-", "x--a", "x-123456789", "en-u", "en-u-",
+		"en-u-a", "en-a-b", "en-u-123456789", "en-x-", "en-a-bb-", "i", "i-klingon-x",
+		"en\n", "en-x-\xc3\xa9", "en-u-gb-DE-c" };
 
 	(void)state;
 	for (size_t i = 0; i < LENGTH(yes); i++)

@@ -1,5 +1,5 @@
-// The committed OpenAPI documents as tests walk them: every route, and a good value for every field,
-// which a test then spoils one at a time. generated.test.mjs proves the documents true.
+// The committed OpenAPI documents as tests walk them: every route, and a good value for every
+// field, which a test then spoils one at a time. generated.test.mjs proves the documents true.
 
 import { randomBytes, randomUUID } from "node:crypto";
 import { readdirSync, readFileSync } from "node:fs";
@@ -8,8 +8,8 @@ const FOLDER = new URL("../../../docs/api/", import.meta.url);
 const API = "/api/v1";
 
 /**
- * Every operation, as {program, method, path (under /api/v1, or "//..." outside it), who ("anyone",
- * "user", "teacher" or "admin"), fields, type}. A field is {name, where ("path", "query" or "body"),
+ * Every operation, as {program, method, path (under /api/v1, or "//..." outside it), who
+ * ("anyone", "user", "teacher" or "admin"), fields, type}. A field is {name, where ("path", "query" or "body"),
  * required, schema}; type is that of the body, null for none.
  */
 export const operations = readdirSync(FOLDER).filter((file) => file.endsWith(".json")).sort()
@@ -93,8 +93,9 @@ export function requestFor({ path, fields, type }, given = {}) {
   for (const field of fields) {
     if (!(field.name in given) && !field.required) continue;
     const value = field.name in given ? given[field.name] : goodValue(field);
-    if (field.where === "path") target = target.replace(`{${field.name}}`, encodeURIComponent(value));
-    else if (field.where === "query") query.set(field.name, value);
+    if (field.where === "path") {
+      target = target.replace(`{${field.name}}`, encodeURIComponent(value));
+    } else if (field.where === "query") query.set(field.name, value);
     else body[field.name] = value;
   }
   for (const [name, value] of Object.entries(given)) {

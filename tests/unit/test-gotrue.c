@@ -61,7 +61,7 @@ test_codes(void **state)
 		{ 400, "invalid_credentials", FYNQ_E_BAD_CREDENTIALS },
 		{ 400, "user_banned", FYNQ_E_DISABLED },
 		{ 403, "user_banned", FYNQ_E_DISABLED },
-		{ 400, "email_not_confirmed", FYNQ_E_UNCONFIRMED },
+		{ 400, "email_not_confirmed", FYNQ_E_BAD_CREDENTIALS },
 		{ 422, "user_already_exists", FYNQ_E_CONFLICT },
 		{ 422, "email_exists", FYNQ_E_CONFLICT },
 		{ 422, "signup_disabled", FYNQ_E_FORBIDDEN },

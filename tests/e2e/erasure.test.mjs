@@ -16,13 +16,15 @@ import { assertProblem } from "./lib/problem.mjs";
 
 const run = promisify(execFile);
 
-let own;
+const settings = {
+  FYNQ_CACHE_HOURS: 1, FYNQ_ACCOUNT_CHECK_SECONDS: 0, FYNQ_RESUME_SECONDS: 20,
+};
+
+let own; // The stack of the tests that run.
 let pictures;
 before(async () => {
   pictures = await Pictures.make();
-  own = await startStack({
-    settings: { FYNQ_CACHE_HOURS: 1, FYNQ_ACCOUNT_CHECK_SECONDS: 0, FYNQ_RESUME_SECONDS: 20 },
-  });
+  own = await startStack({ settings });
 });
 after(async () => {
   await pictures.remove();
@@ -168,49 +170,52 @@ async function pids(name) {
   return found;
 }
 
+/** What is in a picture's metadata, and what is searched for, is never stored; all else is. */
+async function isFoundNowhere() {
+  const never = ["metadata", "search"];
+  const one = await student();
+  const { words } = one;
+  const before = await places();
+  for (const [name, word] of Object.entries(words)) {
+    if (never.includes(name)) assert.deepEqual(where(before, word), [], name);
+    else assert.ok(where(before, word).includes("database"), `${name} is not stored`);
+  }
+  for (const [name, word] of Object.entries(words)) {
+    assert.ok(!before.logs.includes(word), `${name} is in a log`);
+    assert.ok(!before.run.includes(word), `${name} is in the run folder`);
+  }
+  assert.ok(before.files.includes(one.id));
+  const [{ mails }] = await own.db.query(
+    "select count(*)::int as mails from fynq.mails where email = lower($1)", [one.email]);
+  assert.equal(mails, 1);
+  assert.ok(/COPY fynq.answers [^\n]*\n[^]*?\\\./.exec(before.database)[0]
+    .includes(words.reply), "the answer is not in the cache");
+  assert.equal((await own.api("POST", "/users/me/export", { token: one.token })).status, 200);
+
+  const answer = await remove(one.token);
+  assert.equal(answer.status, 204, answer.text);
+  assert.equal(answer.text, "");
+  await assertGone(one);
+  await assertOut(one);
+  assert.deepEqual(await own.db.query("select * from fynq.erasures"), []);
+  const record = await own.db.query(
+    "select event, address from fynq.audit where subject = $1 order by id", [one.id]);
+  const events = record.map((row) => row.event);
+  for (const event of ["exported", "deletion_asked", "deleted"]) {
+    assert.equal(events.filter((it) => it === event).length, 1, event);
+  }
+  assert.deepEqual(record.filter((row) => row.address !== null), []);
+
+  // The address is free, and whoever takes it finds nothing.
+  const again = await own.register({ email: one.email });
+  assert.notEqual(again.id, one.id);
+  const { json } = await own.api("GET", "/chats", { token: again.token });
+  assert.deepEqual(json.items, []);
+  assert.equal((await remove(again.token)).status, 204);
+}
+
 describe("a user who leaves", () => {
-  it("is found nowhere, having been found", async () => {
-    const one = await student();
-    const { words } = one;
-    const before = await places();
-    const stored = Object.keys(words).filter((name) => !["metadata", "search"].includes(name));
-    for (const name of stored) {
-      assert.ok(where(before, words[name]).includes("database"), `${name} is not stored`);
-    }
-    for (const name of ["metadata", "search"]) assert.deepEqual(where(before, words[name]), []);
-    for (const [name, word] of Object.entries(words)) {
-      assert.ok(!before.logs.includes(word), `${name} is in a log`);
-      assert.ok(!before.run.includes(word), `${name} is in the run folder`);
-    }
-    assert.ok(before.files.includes(one.id));
-    const [{ mails }] = await own.db.query(
-      "select count(*)::int as mails from fynq.mails where email = lower($1)", [one.email]);
-    assert.equal(mails, 1);
-    assert.ok(/COPY fynq.answers [^\n]*\n[^]*?\\\./.exec(before.database)[0]
-      .includes(words.reply), "the answer is not in the cache");
-    assert.equal((await own.api("POST", "/users/me/export", { token: one.token })).status, 200);
-
-    const answer = await remove(one.token);
-    assert.equal(answer.status, 204, answer.text);
-    assert.equal(answer.text, "");
-    await assertGone(one);
-    await assertOut(one);
-    assert.deepEqual(await own.db.query("select * from fynq.erasures"), []);
-    const record = await own.db.query(
-      "select event, address from fynq.audit where subject = $1 order by id", [one.id]);
-    const events = record.map((row) => row.event);
-    for (const event of ["exported", "deletion_asked", "deleted"]) {
-      assert.equal(events.filter((it) => it === event).length, 1, event);
-    }
-    assert.deepEqual(record.filter((row) => row.address !== null), []);
-
-    // The address is free, and whoever takes it finds nothing.
-    const again = await own.register({ email: one.email });
-    assert.notEqual(again.id, one.id);
-    const { json } = await own.api("GET", "/chats", { token: again.token });
-    assert.deepEqual(json.items, []);
-    assert.equal((await remove(again.token)).status, 204);
-  });
+  it("is found nowhere, having been found", isFoundNowhere);
 
   it("is out at once, also where the files cannot go; the upkeep ends it", async () => {
     const one = await student();
@@ -281,5 +286,32 @@ describe("a user who leaves", () => {
     assert.ok(events.length > 0);
     assert.deepEqual(await pids("chat"), running);
     await assertGone({ ...one, words });
+  });
+});
+
+describe("a user who leaves, where Supabase keeps the accounts", () => {
+  let local;
+  before(async () => {
+    local = own;
+    own = await startStack({ auth: "supabase", settings });
+  });
+  after(async () => {
+    await own?.stop();
+    own = local;
+  });
+
+  it("is found nowhere, having been found", isFoundNowhere);
+
+  it("is out at once, also where Supabase does not answer; the upkeep ends it", async () => {
+    const one = await student();
+    await own.supabase.fail(one.id, "unavailable", { times: null });
+    const answer = await remove(one.token);
+    assert.equal(answer.status, 202, answer.text);
+    await own.supabase.heal(one.id);
+    await assertOut(one);
+    const { code, stderr } = await own.fynqctl(["upkeep"]);
+    assert.equal(code, 0, stderr);
+    await assertGone(one);
+    assert.deepEqual(await own.db.query("select * from fynq.erasures"), []);
   });
 });

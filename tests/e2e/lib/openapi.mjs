@@ -93,9 +93,9 @@ export function requestFor({ path, fields, type }, given = {}) {
   for (const field of fields) {
     if (!(field.name in given) && !field.required) continue;
     const value = field.name in given ? given[field.name] : goodValue(field);
-    const segment = encodeURIComponent(value);
-    if (field.where === "path") target = target.replace(`{${field.name}}`, segment);
-    else if (field.where === "query") query.set(field.name, value);
+    if (field.where === "path") {
+      target = target.replace(`{${field.name}}`, encodeURIComponent(value));
+    } else if (field.where === "query") query.set(field.name, value);
     else body[field.name] = value;
   }
   for (const [name, value] of Object.entries(given)) {

@@ -9,7 +9,7 @@ const workloads = {
   "chat-events": "events a second for each core",
   "chat-overhead": "what fynq adds to the time of a reply",
   "chat-disconnect": "clients that leave: how soon Gemini is told, what leaks",
-  "login-timing": "does the time of an answer tell who has an account? --tries N",
+  "login-timing": "does the time of an answer tell who has an account? --tries N --cost N",
   soak: "a million messages: does memory grow? --messages N",
 };
 
@@ -17,13 +17,14 @@ const { positionals, values } = parseArgs({
   options: {
     messages: { type: "string", default: "1000000" },
     tries: { type: "string", default: "1000" },
+    cost: { type: "string", default: "10" },
   },
   allowPositionals: true,
 });
 const [name, ...more] = positionals;
 
 if (name === undefined) {
-  console.log("usage: ./dev bench WORKLOAD [--messages N] [--tries N]\n");
+  console.log("usage: ./dev bench WORKLOAD [--messages N] [--tries N] [--cost N]\n");
   for (const [workload, title] of Object.entries(workloads)) {
     console.log(`  ${workload.padEnd(16)}  ${title}`);
   }
@@ -39,6 +40,7 @@ if (name === undefined) {
   const figures = await workload({
     messages: Number(values.messages),
     tries: Number(values.tries),
+    cost: Number(values.cost),
   });
   console.log(JSON.stringify({ bench: name, ...figures }));
 }

@@ -50,7 +50,7 @@ all_listed() {
 			echo "Makefile.am does not name ${file#./}"
 			bad=1
 		fi
-	done < <(sources .c .h .def .sql | grep -zv '^./sql/tests/')
+	done < <(sources .c .h .def .sql | grep -zvE '^./(sql/tests|tests/fakes)/')
 	return "$bad"
 }
 

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "account/erasure.h"
 #include "base/config.h"
 #include "base/fetch.h"
 #include "base/log.h"
@@ -14,6 +15,7 @@
 #include "fynqctl.h"
 #include "http/text.h"
 #include "identity/audit.h"
+#include "identity/identity.h"
 #include "identity/password.h"
 #include "identity/provider.h"
 #include "identity/rules.h"
@@ -174,6 +176,17 @@ reset(struct fynq_req *rq, const struct call *call)
 	return FYNQ_OK;
 }
 
+/* As if its user had asked for it; what cannot be done now the upkeep does. */
+static enum fynq_err
+erase(struct fynq_req *rq, const struct call *call)
+{
+	struct found found;
+
+	FYNQ_TRY(find(rq, call->email, &found));
+	FYNQ_TRY(fynq_erasure_add(rq, found.id));
+	return fynq_erasure_do(rq, found.id);
+}
+
 static void
 print_accounts(const struct fynq_rows *rows)
 {
@@ -223,6 +236,7 @@ static const struct action {
 	{ "disable", .email = true, .disabled = true, .run = set_disabled },
 	{ "enable", .email = true, .run = set_disabled },
 	{ "reset", .email = true, .password_option = true, .run = reset },
+	{ "delete", .email = true, .run = erase },
 };
 
 static bool
@@ -266,7 +280,7 @@ run_call(const struct action *action, const struct call *call)
 	enum fynq_err e;
 	int status;
 
-	if (!fynq_rules_init(&problems)) {
+	if (!fynq_identity_init(&problems)) {
 		ctl_say_lines("settings", fynq_buf_str(&problems));
 		fynq_buf_release(&problems);
 		return EX_CONFIG;
@@ -299,7 +313,8 @@ run_user(int argc, char **argv)
 const struct command user_commands[] = {
 	{ "user",
 	    "create EMAIL [--role R] [--password-stdin] | list [--role R] [--disabled] | "
-	    "role EMAIL R | disable EMAIL | enable EMAIL | reset EMAIL [--password-stdin]",
+	    "role EMAIL R | disable EMAIL | enable EMAIL | reset EMAIL [--password-stdin] | "
+	    "delete EMAIL",
 	    true,
 	    "Accounts, by address or id. R is student, teacher or admin. A password is read, or "
 	    "made and shown once.",

@@ -41,10 +41,13 @@ static const struct fynq_stmt enable = { "enable_account", FYNQ_AS_SERVICE, FYNQ
 	"update auth.users set updated_at = now(), banned_until = null"
 	" where id = $1::uuid and banned_until is not null" };
 
-/* $2 the hash. */
+/* $2 the hash. Links that were sent before are void, and the owner is told. */
 static const struct fynq_stmt change_hash = { "change_hash", FYNQ_AS_SERVICE, FYNQ_ONCE,
-	ENDING "update auth.users set updated_at = now(), encrypted_password = $2::text"
-	       " where id = $1::uuid" ENDED };
+	"with u as (update auth.users set updated_at = now(), encrypted_password = $2::text"
+	" where id = $1::uuid returning id, email"
+	"), ended as (delete from auth.sessions s using u where s.user_id = u.id"
+	"), void as (delete from auth.one_time_tokens t using u where t.user_id = u.id"
+	") select id, fynq.add_mail('password-changed', email) from u" };
 
 static const struct fynq_stmt delete_account = { "delete_account", FYNQ_AS_SERVICE, FYNQ_REPEATABLE,
 	"delete from auth.users where id = $1::uuid" };

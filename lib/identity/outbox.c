@@ -40,22 +40,6 @@ fynq_outbox_add(struct fynq_req *rq, enum fynq_mail_kind kind, struct fynq_str e
 	return FYNQ_OK;
 }
 
-static void
-outbox_job(void *arg)
-{
-	struct fynq_req *rq = fynq_req_new(-1, true);
-
-	(void)arg;
-	fynq_outbox_run(rq);
-	fynq_req_free(&rq);
-}
-
-void
-fynq_outbox_wake(void)
-{
-	fynq_jobs_post(outbox_job, NULL);
-}
-
 static bool
 is_kind(struct fynq_str name, enum fynq_mail_kind *kind_r)
 {
@@ -177,16 +161,41 @@ end(void)
 	return again;
 }
 
-void
-fynq_outbox_run(struct fynq_req *rq)
+/* Send what is due, up to a run's measure. True where there may be more. */
+static bool
+run(struct fynq_req *rq)
 {
 	bool all;
 
 	if (!begin())
-		return;
+		return false;
 	forget(rq);
 	all = send_all(rq);
+	return end() || !all;
+}
+
+void
+fynq_outbox_run(struct fynq_req *rq)
+{
+	while (run(rq))
+		continue;
+}
+
+static void
+outbox_job(void *arg)
+{
+	struct fynq_req *rq = fynq_req_new(-1, true);
+	bool more = run(rq);
+
+	(void)arg;
+	fynq_req_free(&rq);
 	/* As a job of its own: others' work comes first. */
-	if (end() || !all)
+	if (more)
 		fynq_outbox_wake();
+}
+
+void
+fynq_outbox_wake(void)
+{
+	fynq_jobs_post(outbox_job, NULL);
 }

@@ -170,8 +170,9 @@ async function pids(name) {
   return found;
 }
 
-/** Those words are nowhere, whatever happens; the others are stored, and found again. */
-async function isFoundNowhere(never) {
+/** What is in a picture's metadata, and what is searched for, is never stored; all else is. */
+async function isFoundNowhere() {
+  const never = ["metadata", "search"];
   const one = await student();
   const { words } = one;
   const before = await places();
@@ -214,7 +215,7 @@ async function isFoundNowhere(never) {
 }
 
 describe("a user who leaves", () => {
-  it("is found nowhere, having been found", () => isFoundNowhere(["metadata", "search"]));
+  it("is found nowhere, having been found", isFoundNowhere);
 
   it("is out at once, also where the files cannot go; the upkeep ends it", async () => {
     const one = await student();
@@ -299,10 +300,7 @@ describe("a user who leaves, where Supabase keeps the accounts", () => {
     own = local;
   });
 
-  it("is found nowhere, having been found", async () => {
-    // Which program signed in its stand-in does not store.
-    await isFoundNowhere(["metadata", "search", "agent"]);
-  });
+  it("is found nowhere, having been found", isFoundNowhere);
 
   it("is out at once, also where Supabase does not answer; the upkeep ends it", async () => {
     const one = await student();

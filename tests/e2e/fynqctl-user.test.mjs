@@ -125,10 +125,17 @@ describe("fynqctl user", { concurrency: 3 }, () => {
     assert.ok(!readFileSync(`${stack.state}/log/fynq.log`, "utf8").includes(password));
   });
 
+  it("delete: the account is gone, and its address free", async () => {
+    const student = await register();
+    assert.equal(await ok(["delete", student.email]), "");
+    assertProblem(await login(student.email, student.password), 401, "bad_credentials");
+    assert.notEqual((await register({ email: student.email })).id, student.id);
+  });
+
   it("an account that is not there", async () => {
     for (const who of [address(), randomUUID(), "%", "' or true --", ""]) {
       for (const args of [["role", who, "admin"], ["disable", who], ["enable", who],
-        ["reset", who]]) {
+        ["reset", who], ["delete", who]]) {
         const { code, stderr } = await user(args);
         assert.equal(code, 1, `${args}`);
         assert.equal(stderr, "fynqctl: user: There is no such account.\n");

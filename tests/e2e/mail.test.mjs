@@ -235,6 +235,20 @@ test("a changed password: other sessions end, this one stays, a warning goes out
   assert.match(mail.subject, /was changed/);
 });
 
+test("a password that an admin sets voids the links, and its owner is told", async () => {
+  const { email, session } = await member();
+  await recover(email);
+  const { token } = await newest(email, 2);
+  const { code, stdout, stderr } = await own.fynqctl(["user", "reset", email]);
+  assert.equal(code, 0, stderr);
+  secrets.push(stdout.trim());
+  assertProblem(await reset(token, another), 401, "bad_mail_token");
+  await expect(401, refresh(session.refresh_token));
+  assert.equal((await own.fynqctl(["upkeep"])).code, 0);
+  assert.match((await mailboxes.newest(email, 3)).subject, /was changed/);
+  await expect(200, login(email, stdout.trim()));
+});
+
 test("a disabled account is sent nothing, and its token opens nothing", async () => {
   const { email } = await member();
   await recover(email);
@@ -314,9 +328,29 @@ test("what the mail server does not take now, it gets later", async () => {
   assert.equal(waits.tries, 1);
   await mailboxes.mode("");
   await due(email);
-  await sweep();
+  assert.equal((await own.fynqctl(["upkeep"])).code, 0);
   const { token } = await newest(email, 2);
   await expect(200, verify("recovery", token));
+});
+
+test("the upkeep sends what is due, however much, and forgets what is done", async () => {
+  const { email } = await member();
+  await own.db.run(
+    `insert into fynq.mails (kind, email, due_at)
+     select 'recovery', n || '@nobody.example', now() - interval '1 s'
+     from generate_series(1, 150) n
+     union all select 'recovery', $1, now()`,
+    [email],
+  );
+  assert.equal((await own.fynqctl(["upkeep"])).code, 0);
+  await newest(email, 2);
+  await own.db.run(
+    `update fynq.mails set created_at = created_at - interval '1 minute',
+       tried_at = tried_at - interval '1 minute' where email like '%@nobody.example'`,
+  );
+  await own.fynqctl(["upkeep"]);
+  const left = await own.db.query("select from fynq.mails where email like '%@nobody.example'");
+  assert.equal(left.length, 0);
 });
 
 test("what the mail server refuses for good is given up, and only its id is logged", async () => {

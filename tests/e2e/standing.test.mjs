@@ -159,7 +159,7 @@ test("who changes nothing stays in, for one question to the database now and the
 test("an answer that streams is finished", async () => {
   const student = await own.register();
   await own.gemini.script("standing-stream", [{ text: ["One "] }, { hold: true },
-    { text: ["two."] }, { end: "close" }]);
+    { text: ["two."] }, { end: "finish" }]);
   const stream = await own.sse("/chat/message", { content: "standing-stream", stream: true },
     { token: student.token });
   await own.gemini.waitForCalls("standing-stream");

@@ -446,8 +446,9 @@ describe("the layout", () => {
   it("a row that was copied can sign in: $2a$ and $2b$ alike", async () => {
     const { email: address, user } = await signedUp();
     await stack.db.run(
-      "update auth.users set encrypted_password = overlay(encrypted_password placing 'b' from 3 for 1)" +
-      " where id = $1", [user.id]);
+      `update auth.users
+       set encrypted_password = overlay(encrypted_password placing 'b' from 3 for 1)
+       where id = $1`, [user.id]);
     good(await client().signInWithPassword({ email: address, password }));
   });
 });

@@ -258,6 +258,61 @@ describe("through another service", () => {
   });
 });
 
+describe("admins", { concurrency: 4 }, () => {
+  let boss;
+
+  before(async () => {
+    const { id, ...student } = await own.register();
+    await own.db.run(`update auth.users set raw_app_meta_data =
+      raw_app_meta_data || '{"role": "admin"}' where id = $1::uuid`, [id]);
+    boss = await good(login(student));
+    assert.equal(boss.user.role, "admin");
+  });
+
+  const change = (id, body) =>
+    own.api("PATCH", `/users/${id}`, { token: boss.access_token, body });
+
+  it("a new role ends the sessions, and is in the next", async () => {
+    const student = await own.register();
+    await good(change(student.id, { role: "teacher" }));
+    assertProblem(await refresh(student.refreshToken), 401, "bad_refresh_token");
+    const session = await good(login(student));
+    assert.equal(session.user.role, "teacher");
+    assert.equal(claimsOf(session.access_token).app_metadata.role, "teacher");
+    assert.equal(claimsOf(session.access_token).app_metadata.provider, "email");
+    const [call] = (await supabase.calls(student.id)).filter(({ method }) => method === "PUT");
+    assert.deepEqual([call.key, call.bearer, call.odd], ["sb_secret", null, []]);
+  });
+
+  it("disabling ends the sessions; enabled again, the user signs in again", async () => {
+    const student = await own.register();
+    await good(change(student.id, { disabled: true }));
+    assertProblem(await login(student), 403, "account_disabled");
+    assertProblem(await login({ ...student, password: "wrong" }), 401, "bad_credentials");
+    const { status } = await me(student.token);
+    assert.ok([401, 403].includes(status), status);
+    await good(post("recover", { email: student.email }), 202);
+    await good(change(student.id, { disabled: false }));
+    assertProblem(await refresh(student.refreshToken), 401, "bad_refresh_token");
+    await good(login(student));
+  });
+
+  it("what Supabase does not do is not done", async () => {
+    const student = await own.register();
+    await supabase.fail(student.id, "unexpected", { route: "PUT /admin/users" });
+    assertProblem(await change(student.id, { role: "teacher" }), 503, "accounts_unavailable");
+    await good(refresh(student.refreshToken));
+    assert.equal((await good(login(student))).user.role, "student");
+  });
+
+  it("what may be done twice is tried once more", async () => {
+    const student = await own.register();
+    await supabase.fail(student.id, "cut_after", { route: "PUT /admin/users" });
+    await good(change(student.id, { role: "teacher" }));
+    assert.equal((await good(login(student))).user.role, "teacher");
+  });
+});
+
 describe("failures", { concurrency: 4 }, () => {
   const away = ["unexpected", "conflict", "timeout", "unknown_code", "bad_gateway", "unavailable",
     "gateway_timeout", "origin_down", "wrong_key", "silence", "truncated", "rubbish", "html_ok",
@@ -323,6 +378,52 @@ describe("failures", { concurrency: 4 }, () => {
     }, { what: "the mail was tried once" });
     await supabase.heal(address);
     assert.deepEqual(await supabase.mails(address), []);
+  });
+});
+
+describe("settings", { concurrency: 4 }, () => {
+  const check = async (settings) =>
+    (await own.fynqctl(["config", "check"], { FYNQ_AUTH: "supabase", ...settings }));
+
+  const rows = [
+    ["FYNQ_SUPABASE_URL", ""], ["FYNQ_SUPABASE_URL", "project.supabase.co"],
+    ["FYNQ_SUPABASE_URL", "https://project.supabase.co/auth/v1"],
+    ["FYNQ_SUPABASE_URL", "https://user@project.supabase.co"],
+    ["FYNQ_SUPABASE_KEY", ""], ["FYNQ_SUPABASE_SECRET_KEY", ""],
+    ["FYNQ_PUBLIC_URL", "api.example"], ["FYNQ_REDIRECTS", "https://app.example/*,app.example"],
+    ["FYNQ_REDIRECTS", "http://app.example/signed-in"],
+  ];
+  for (const [name, value] of rows) {
+    it(`${name}="${value}" is named, and refused`, async () => {
+      const { code, stdout, stderr } = await check({ [name]: value });
+      assert.notEqual(code, 0);
+      assert.match(stdout + stderr, new RegExp(`${name}: `));
+    });
+  }
+
+  it("a slash at the end of the project's URL is the same", async () => {
+    const { code, stderr } = await check({ FYNQ_SUPABASE_URL: `${supabase.url}/` });
+    assert.equal(code, 0, stderr);
+  });
+});
+
+// For all who register meanwhile, too: so these two are not run beside others.
+describe("with stricter rules", () => {
+  it("a password that Supabase takes for weak", async () => {
+    const { password_min: least } = await supabase.options();
+    const [mark, before] = [email(), await own.register()];
+    const short = randomUUID().slice(0, 20);
+    await supabase.set({ password_min: 30 });
+    try {
+      const body = { email: mark, password: short, birth_date: "2000-01-01" };
+      assertProblem(await post("register", body), 422, "invalid", ["password"]);
+      const answer = await own.api("PUT", "/auth/password",
+        { token: before.token, body: { current: before.password, password: short } });
+      assertProblem(answer, 422, "invalid", ["password"]);
+    } finally {
+      await supabase.set({ password_min: least });
+    }
+    await good(login(before));
   });
 });
 

@@ -26,7 +26,6 @@ function kindOf(mail) {
 export const local = {
   name: "kept by the service itself",
   settings: {},
-  keysAreElsewhere: false,
   otherServices: false,
   prepare: async () => {},
   age: (stack, token, seconds) =>
@@ -55,7 +54,6 @@ export const local = {
 export const supabase = {
   name: "kept by Supabase Auth",
   settings: { FYNQ_PUBLIC_URL: "http://localhost:8443", FYNQ_REDIRECTS: PAGE },
-  keysAreElsewhere: true,
   otherServices: true,
   prepare: (stack) =>
     stack.supabase.set({

@@ -11,7 +11,6 @@ import { describeSessions } from "./account-sessions.mjs";
  * one of account-modes.mjs, is what differs:
  *
  *   settings                           of the service, beside the stack's own
- *   keysAreElsewhere                   the keys of access tokens are published by someone else
  *   otherServices                      can one sign in through them?
  *   prepare(stack)                     once the stack runs
  *   age(stack, token, seconds)         makes a refresh token look as if used so long ago

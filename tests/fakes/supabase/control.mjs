@@ -8,6 +8,7 @@ import { changeSettings, SettingsFault, shownSettings } from "./settings.mjs";
 
 const MAX_BODY = 1 << 20;
 const MAX_WAIT_MS = 600000;
+const KEEP_ALIVE_MS = 240000;
 
 const routes = {
   "POST /failures": addFailure,
@@ -31,7 +32,7 @@ class ControlFault extends Error {
 
 /** `parts`: {settings, keys, people, mails, calls, orders}. */
 export function createControl(parts) {
-  return http.createServer(async (req, res) => {
+  const server = http.createServer(async (req, res) => {
     const url = new URL(req.url, "http://stand-in.invalid");
     const ask = { ...parts, req, res, query: url.searchParams };
     try {
@@ -45,6 +46,8 @@ export function createControl(parts) {
       } else throw error;
     }
   });
+  server.keepAliveTimeout = KEEP_ALIVE_MS;
+  return server;
 }
 
 async function addFailure(ask) {

@@ -4,6 +4,8 @@
 
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
+import { readdir, stat } from "node:fs/promises";
+import path from "node:path";
 import { before, describe, it, test } from "node:test";
 
 import { api, cgi, db, register, stack, waitUntil } from "./lib/fynq.mjs";
@@ -188,6 +190,17 @@ test("a refusal is a line of the log: whom, what, why", async () => {
     });
     assert.deepEqual([line.status, line.error, line.user], [status, error, user]);
     assert.ok(line.time && line.route && line.method);
+  }
+});
+
+test("the log and the sockets are closed to other users of the host", async () => {
+  const sockets = (await readdir(path.join(stack.state, "run")))
+    .filter((name) => name.endsWith(".sock"));
+  assert.ok(sockets.length > 0);
+  const files = ["log/fynq.log", ...sockets.map((name) => `run/${name}`)];
+  for (const file of files) {
+    const { mode } = await stat(path.join(stack.state, file));
+    assert.equal(mode & 0o007, 0, `${file}: ${mode.toString(8)}`);
   }
 });
 

@@ -25,14 +25,14 @@ describe("methods and paths", { concurrency: 4 }, () => {
   const methods = {
     "/chat/message": ["GET", "PUT", "PATCH", "DELETE"],
     "/chats": ["PUT", "PATCH", "DELETE"],
-    "/users/me": ["POST", "PUT", "DELETE"],
+    "/users/me": ["POST", "PUT"],
     "/auth/login": ["GET", "PUT"],
     "//healthz": ["POST", "DELETE"],
   };
   const allowed = {
     "/chat/message": ["OPTIONS", "POST"],
     "/chats": ["GET", "HEAD", "OPTIONS", "POST"],
-    "/users/me": ["GET", "HEAD", "OPTIONS", "PATCH"],
+    "/users/me": ["DELETE", "GET", "HEAD", "OPTIONS", "PATCH"],
     "/auth/login": ["OPTIONS", "POST"],
     "//healthz": ["GET", "HEAD", "OPTIONS"],
   };
@@ -59,7 +59,7 @@ describe("methods and paths", { concurrency: 4 }, () => {
   const long = "a".repeat(1000);
   const unknown = ["//", "//favicon.ico", "//api/v1", "/", "/chat", "/chats/", "/chat/message/",
     "/Chats", "/chats/a/b", `/${long}`, "/chats%2fx", "//.git/config",
-    "//api//v1/chats", "//api/v1/chats;x", "/chat/history", "/users"];
+    "//api//v1/chats", "//api/v1/chats;x", "/chat/history", "/user"];
   for (const path of unknown) {
     it(`${path.slice(0, 40)}: 404`, async () => {
       assertProblem(await api("GET", path, { token: student.token }), 404, "not_found");

@@ -45,6 +45,7 @@ const named = (markdown) =>
 
 function fileOf(name) {
   if (/^\d\d_/.test(name)) return `sql/tests/${name}.sql`;
+  if (name.startsWith("account-")) return `tests/e2e/lib/${name}.mjs`;
   return name.startsWith("test-") ? `tests/unit/${name}.c` : `tests/e2e/${name}.test.mjs`;
 }
 

@@ -16,7 +16,7 @@ static const struct command *const tables[] = {
 };
 struct fynq_buf ctl_problems = FYNQ_BUF_INIT(65536);
 
-enum { TABLES = sizeof(tables) / sizeof(tables[0]) };
+enum { TABLES = sizeof(tables) / sizeof(tables[0]), HELP_COLUMN = 34 };
 
 static const struct command *
 find(const char *name)
@@ -56,24 +56,42 @@ int
 ctl_usage(const char *command)
 {
 	const struct command *c = find(command);
+	struct fynq_str one, rest = fynq_str_of(c->args != NULL ? c->args : "");
+	const char *word = "usage:";
 
-	ctl_say("usage: fynqctl %s%s%s", c->name, c->args != NULL ? " " : "",
-	    c->args != NULL ? c->args : "");
+	do {
+		fynq_str_cut(rest, '\n', &one, &rest);
+		ctl_say(
+		    "%s fynqctl %s%s%.*s", word, c->name, one.n > 0 ? " " : "", FYNQ_STR_ARG(one));
+		word = "      ";
+	} while (rest.n > 0);
 	return EX_USAGE;
+}
+
+/* The ways to call it, one below the other; the sentence beside a single one, else below. */
+static void
+help_of(const struct command *c)
+{
+	struct fynq_str one, rest = fynq_str_of(c->args != NULL ? c->args : "");
+	bool many = memchr(rest.p, '\n', rest.n) != NULL;
+	int n;
+
+	do {
+		fynq_str_cut(rest, '\n', &one, &rest);
+		n = printf("  %s %.*s", c->name, FYNQ_STR_ARG(one));
+		if (many)
+			n = printf("\n") - 1;
+	} while (rest.n > 0);
+	printf("%*s%s\n", HELP_COLUMN - n, "", c->sentence);
 }
 
 static void
 help(void)
 {
 	printf("usage: fynqctl COMMAND [ARGUMENT...]\n\n");
-	for (size_t t = 0; t < TABLES; t++) {
-		for (const struct command *c = tables[t]; c->name != NULL; c++) {
-			const char *args = c->args != NULL ? c->args : "";
-			int room = 30 - (int)strlen(c->name);
-
-			printf("  %s %-*s %s\n", c->name, room, args, c->sentence);
-		}
-	}
+	for (size_t t = 0; t < TABLES; t++)
+		for (const struct command *c = tables[t]; c->name != NULL; c++)
+			help_of(c);
 	printf(
 	    "\nThe settings come from the environment and from the file that FYNQ_CONFIG names;\n"
 	    "`fynqctl config example` shows them all. Exit status: 0; 1 where something\n"

@@ -13,7 +13,7 @@ enum { CTL_FAILED = 1, CTL_DOWN = 3 };
 
 struct command {
 	const char *name;
-	const char *args;  /* as shown by help; NULL where it takes none */
+	const char *args;  /* as shown by help, a line for each way; NULL where it takes none */
 	bool needs_config; /* refuse to run while a setting is bad */
 	const char *sentence;
 	int (*run)(int argc, char **argv); /* argv[0] is the command's name; the exit status */

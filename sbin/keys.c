@@ -96,8 +96,12 @@ run_keys(int argc, char **argv)
 {
 	const char *what = argc > 1 ? argv[1] : "";
 
+	if (strcmp(fynq_config.auth, "local") != 0) {
+		ctl_say("settings: FYNQ_AUTH: it is supabase, whose project has the keys");
+		return EX_CONFIG;
+	}
 	if (fynq_config.jwt_keys_dir[0] == '\0') {
-		ctl_say("settings: FYNQ_JWT_KEYS_DIR: it must be set");
+		ctl_say("settings: FYNQ_JWT_KEYS_DIR: it must be set, as to /etc/fynq/keys");
 		return EX_CONFIG;
 	}
 	if (argc == 2 && strcmp(what, "list") == 0)
@@ -114,7 +118,7 @@ run_keys(int argc, char **argv)
 }
 
 const struct command keys_commands[] = {
-	{ "keys", "list|new [--alg ALG]|retire KID [--now]", true,
+	{ "keys", "list\nnew [--alg ES256|RS256|EdDSA]\nretire KID [--now]", true,
 	    "The keys that sign access tokens: show, make, take out of use.", run_keys },
 	{ .name = NULL },
 };

@@ -37,7 +37,8 @@ run_mail(int argc, char **argv)
 		return EX_USAGE;
 	}
 	if (strcmp(fynq_config.auth, "local") != 0)
-		fynq_buf_add(&ctl_problems, FYNQ_STR("FYNQ_AUTH: Supabase sends the mails\n"));
+		fynq_buf_add(&ctl_problems,
+		    FYNQ_STR("FYNQ_AUTH: it is supabase, which sends the mails itself\n"));
 	if (!fynq_mail_can())
 		fynq_buf_add(&ctl_problems, FYNQ_STR("FYNQ_SMTP_URL: it must be set\n"));
 	if (!fynq_mail_init(&ctl_problems) || ctl_problems.n > 0) {

@@ -65,7 +65,6 @@ run_migrate(int argc, char **argv)
 
 const struct command migrate_commands[] = {
 	{ "migrate", "up|down|status", true,
-	    "Apply what is pending; undo the newest; show where the database stands.",
-	    run_migrate },
+	    "Apply what is pending; undo the newest; show what is applied.", run_migrate },
 	{ .name = NULL },
 };

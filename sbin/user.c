@@ -312,12 +312,13 @@ run_user(int argc, char **argv)
 
 const struct command user_commands[] = {
 	{ "user",
-	    "create EMAIL [--role R] [--password-stdin] | list [--role R] [--disabled] | "
-	    "role EMAIL R | disable EMAIL | enable EMAIL | reset EMAIL [--password-stdin] | "
+	    "create EMAIL [--role ROLE] [--password-stdin]\n"
+	    "list [--role ROLE] [--disabled]\n"
+	    "role EMAIL ROLE\n"
+	    "disable EMAIL\n"
+	    "enable EMAIL\n"
+	    "reset EMAIL [--password-stdin]\n"
 	    "delete EMAIL",
-	    true,
-	    "Accounts, by address or id. R is student, teacher or admin. A password is read, or "
-	    "made and shown once.",
-	    run_user },
+	    true, "Accounts, by address or id; student, teacher or admin.", run_user },
 	{ .name = NULL },
 };

@@ -1,5 +1,6 @@
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/config.h"
 #include "identity/identity.h"
@@ -35,30 +36,49 @@ supabase_issuer(void)
 	return issuer;
 }
 
+static bool
+complain(struct fynq_buf *problems, const char *name, const char *problem)
+{
+	fynq_buf_printf(problems, "%s: %s, as FYNQ_AUTH is supabase\n", name, problem);
+	return false;
+}
+
+/* The two keys are easily taken for each other; only those of the newer kind tell what they are. */
+static bool
+check_keys(struct fynq_buf *problems)
+{
+	struct fynq_str open = fynq_str_of(fynq_config.supabase_key),
+			secret = fynq_str_of(fynq_config.supabase_secret_key);
+	bool good = true;
+
+	if (open.n == 0)
+		good = complain(problems, "FYNQ_SUPABASE_KEY", "it must be set");
+	if (secret.n == 0)
+		good = complain(problems, "FYNQ_SUPABASE_SECRET_KEY", "it must be set");
+	if (fynq_str_starts(open, FYNQ_STR("sb_secret_")))
+		good = complain(problems, "FYNQ_SUPABASE_KEY",
+		    "it must be the publishable key, and is a secret one");
+	if (fynq_str_starts(secret, FYNQ_STR("sb_publishable_")))
+		good = complain(problems, "FYNQ_SUPABASE_SECRET_KEY",
+		    "it must be a secret key, and is the publishable one");
+	return good;
+}
+
 /* What FYNQ_AUTH=supabase needs. The default issuer is ours, and cannot be meant then. */
 static bool
 init_supabase(struct fynq_buf *problems_r)
 {
+	const char *ca = fynq_config.supabase_ca_file;
+	bool good = check_keys(problems_r);
 	struct fynq_url url;
-	bool good = true;
 
 	if (!fynq_url_parse(fynq_str_of(fynq_config.supabase_url), &url) || url.path.n > 1 ||
-	    url.query.p != NULL) {
-		fynq_buf_add(problems_r,
-		    FYNQ_STR("FYNQ_SUPABASE_URL: it must be a URL such as "
-			     "https://PROJECT.supabase.co, as FYNQ_AUTH is supabase\n"));
-		good = false;
-	}
-	if (fynq_config.supabase_key[0] == '\0') {
-		fynq_buf_add(problems_r,
-		    FYNQ_STR("FYNQ_SUPABASE_KEY: it must be set, as FYNQ_AUTH is supabase\n"));
-		good = false;
-	}
-	if (fynq_config.supabase_secret_key[0] == '\0') {
-		fynq_buf_add(problems_r, FYNQ_STR("FYNQ_SUPABASE_SECRET_KEY: it must be set, as "
-						  "FYNQ_AUTH is supabase\n"));
-		good = false;
-	}
+	    url.query.p != NULL)
+		good = complain(problems_r, "FYNQ_SUPABASE_URL",
+		    "it must be a URL such as https://PROJECT.supabase.co");
+	if (ca[0] != '\0' && access(ca, R_OK) != 0)
+		good = complain(
+		    problems_r, "FYNQ_SUPABASE_CA_FILE", "it must be a file that can be read");
 	if (strcmp(fynq_config.jwt_issuer, "fynq") == 0)
 		fynq_config.jwt_issuer = supabase_issuer();
 	return good;
@@ -74,16 +94,18 @@ const char *const fynq_mail_names[FYNQ_MAIL_KINDS] = {
 bool
 fynq_identity_init(struct fynq_buf *problems_r)
 {
-	bool supabase = strcmp(fynq_config.auth, "supabase") == 0;
+	bool good, supabase = strcmp(fynq_config.auth, "supabase") == 0;
 
 	if (!supabase && strcmp(fynq_config.auth, "local") != 0) {
-		fynq_buf_add(problems_r, FYNQ_STR("FYNQ_AUTH: local or supabase\n"));
+		fynq_buf_add(problems_r, FYNQ_STR("FYNQ_AUTH: it must be local or supabase\n"));
 		return false;
 	}
-	if ((supabase && !init_supabase(problems_r)) || !fynq_redirect_init(problems_r))
-		return false;
-	return fynq_token_init(problems_r) && fynq_rules_init(problems_r) &&
-	       fynq_mail_init(problems_r);
+	/* All that is wrong is told at once; without a project there are no keys to look for. */
+	good = !supabase || init_supabase(problems_r);
+	good = good && fynq_token_init(problems_r);
+	good = fynq_redirect_init(problems_r) && good;
+	good = fynq_rules_init(problems_r) && good;
+	return fynq_mail_init(problems_r) && good;
 }
 
 const struct fynq_provider *

@@ -1,6 +1,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -23,6 +24,17 @@ complain(struct fynq_buf *problems_r, const char *path, const char *name, const 
 	fynq_buf_printf(problems_r, "FYNQ_JWT_KEYS_DIR: %s%s%s %s\n", path,
 	    name[0] != '\0' ? "/" : "", name, what);
 	return false;
+}
+
+/* As errno has it, and what to do about a folder that is not there. */
+static bool
+unreadable(struct fynq_buf *problems_r, const char *path, const char *name)
+{
+	char what[160];
+
+	snprintf(what, sizeof(what), "cannot be read: %s%s", strerror(errno),
+	    errno == ENOENT ? "; `fynqctl keys new` makes it" : "");
+	return complain(problems_r, path, name, what);
 }
 
 /* The kid of KID.pem. */
@@ -79,7 +91,7 @@ fynq_keydir_list(const char *path, struct fynq_keydir *dir_r, struct fynq_buf *p
 
 	memset(dir_r, 0, sizeof(*dir_r));
 	if (dir == NULL)
-		return complain(problems_r, path, "", "cannot be read");
+		return unreadable(problems_r, path, "");
 	while (room && (found = readdir(dir)) != NULL) {
 		struct fynq_keydir_entry entry = { 0 };
 
@@ -141,10 +153,13 @@ load_key(struct fynq_keyset *set, const char *path, int dir_fd,
 	fd = openat(dir_fd, name, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 	if (fd < 0 && errno == ENOENT)
 		return;
-	if (fd < 0 || fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))
-		complain(problems_r, path, name, "cannot be read");
+	if (fd < 0 || fstat(fd, &st) != 0)
+		unreadable(problems_r, path, name);
+	else if (!S_ISREG(st.st_mode))
+		complain(problems_r, path, name, "is no regular file");
 	else if ((st.st_mode & 027) != 0)
-		complain(problems_r, path, name, "can be read or written by others");
+		complain(problems_r, path, name,
+		    "can be read or written by others: chmod 600, as the service's user");
 	else if ((key.pkey = read_pem(fd)) == NULL || !fynq_keyset_add(set, key))
 		complain(problems_r, path, name,
 		    "is no private key for RS256, ES256 or EdDSA in PEM without a passphrase");
@@ -159,7 +174,7 @@ fynq_keydir_load(const char *path, const struct fynq_keydir *dir, struct fynq_bu
 	struct fynq_keyset *set = fynq_keyset_new();
 
 	if (dir_fd < 0) {
-		complain(problems_r, path, "", "cannot be read");
+		unreadable(problems_r, path, "");
 		return set;
 	}
 	for (size_t i = 0; i < dir->n; i++)

@@ -152,13 +152,15 @@ fynq_redirect_init(struct fynq_buf *problems_r)
 		if (is_page(one))
 			continue;
 		fynq_buf_printf(problems_r,
-		    "FYNQ_REDIRECTS: %.*s is no URL such as https://app.example/signed-in\n",
+		    "FYNQ_REDIRECTS: %.*s must be https (http for localhost alone), with a path "
+		    "and without a #, such as https://app.example/signed-in\n",
 		    FYNQ_STR_ARG(one));
 		good = false;
 	}
 	if (origin.n > 0 && (!is_safe(origin, &url) || url.path.n > 1 || url.query.p != NULL)) {
 		fynq_buf_add(problems_r,
-		    FYNQ_STR("FYNQ_PUBLIC_URL: it must be a URL such as https://api.example\n"));
+		    FYNQ_STR("FYNQ_PUBLIC_URL: it must be https (http for localhost alone) without "
+			     "a path, such as https://api.example\n"));
 		good = false;
 	}
 	return good;

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <curl/curl.h>
 
@@ -88,11 +89,13 @@ bool
 fynq_mail_init(struct fynq_buf *problems_r)
 {
 	const char *url = fynq_config.smtp_url, *site = fynq_config.site_url,
-		   *from = fynq_config.mail_from;
+		   *from = fynq_config.mail_from, *ca = fynq_config.smtp_ca_file;
 	size_t before = problems_r->n;
 
+	check(problems_r, site[0] == '\0' || is_site(site),
+	    "FYNQ_SITE_URL: it must be an http or https URL without a #");
 	if (strcmp(fynq_config.auth, "local") != 0)
-		return true;
+		return problems_r->n == before;
 	check(problems_r, !fynq_config.confirm_email || url[0] != '\0',
 	    "FYNQ_CONFIRM_EMAIL: it needs FYNQ_SMTP_URL");
 	check(problems_r, url[0] == '\0' || is_server(url, "smtp://") || is_server(url, "smtps://"),
@@ -103,11 +106,13 @@ fynq_mail_init(struct fynq_buf *problems_r)
 	    problems_r, url[0] == '\0' || site[0] != '\0', "FYNQ_SMTP_URL: it needs FYNQ_SITE_URL");
 	check(problems_r, from[0] == '\0' || fynq_text_is_email(fynq_str_of(from)),
 	    "FYNQ_MAIL_FROM: it must be an email address alone, without a name");
-	check(problems_r, site[0] == '\0' || is_site(site),
-	    "FYNQ_SITE_URL: it must be an http or https URL without a #");
 	check(problems_r,
 	    (fynq_config.smtp_user[0] == '\0') == (fynq_config.smtp_password[0] == '\0'),
 	    "FYNQ_SMTP_USER: it goes with FYNQ_SMTP_PASSWORD");
+	check(problems_r, url[0] == '\0' || access(fynq_config.mail_dir, R_OK | X_OK) == 0,
+	    "FYNQ_MAIL_DIR: it must be a folder that can be read");
+	check(problems_r, ca[0] == '\0' || access(ca, R_OK) == 0,
+	    "FYNQ_SMTP_CA_FILE: it must be a file that can be read");
 	return problems_r->n == before && !problems_r->full;
 }
 

@@ -258,6 +258,7 @@ test("wrong calls are told what is right", async () => {
     [["migrate"], /usage: fynqctl migrate up\|down\|status/],
     [["migrate", "sideways"], /usage: fynqctl migrate up\|down\|status/],
     [["config", "check", "twice"], /usage: fynqctl config/],
+    [["user"], /usage: fynqctl user create .*\n.* fynqctl user list .*\n/],
   ]) {
     const { code, stderr } = await own.fynqctl(args);
     assert.equal(code, 64, args.join(" "));
@@ -265,9 +266,11 @@ test("wrong calls are told what is right", async () => {
   }
   const { code, stdout } = await own.fynqctl(["help"]);
   assert.equal(code, 0);
-  for (const word of ["start", "stop", "restart", "status", "reopen", "migrate", "config"]) {
+  for (const word of ["start", "stop", "restart", "status", "reopen", "migrate", "config",
+    "user create", "user delete", "keys", "mail", "upkeep"]) {
     assert.match(stdout, new RegExp(`^ +${word} `, "m"));
   }
+  assert.ok(stdout.split("\n").every((line) => line.length <= 100), stdout);
 });
 
 test("config checks the settings, and shows what they are", async () => {
@@ -282,6 +285,19 @@ test("config checks the settings, and shows what they are", async () => {
     assert.match(bad.stderr, new RegExp(`${name}: `));
   }
   assert.ok(!bad.stderr.includes("hunter2"), bad.stderr);
+
+  // What does not go together is told at once, too, and what is right.
+  const wrong = await own.fynqctl(["config", "check"], {
+    FYNQ_REDIRECTS: "http://app.example/signed-in", FYNQ_PUBLIC_URL: "api.example",
+    FYNQ_SITE_URL: "nowhere", FYNQ_JWT_KEYS_DIR: "/nowhere",
+  });
+  assert.equal(wrong.code, 78);
+  for (const words of [/FYNQ_REDIRECTS: http.* must be https/, /FYNQ_PUBLIC_URL: it must be https/,
+    /FYNQ_SITE_URL: it must be/, /FYNQ_JWT_KEYS_DIR: .*No such file.*`fynqctl keys new`/]) {
+    assert.match(wrong.stderr, words);
+  }
+  const auth = await own.fynqctl(["config", "check"], { FYNQ_AUTH: "us" });
+  assert.match(auth.stderr, /FYNQ_AUTH: it must be local or supabase/);
 
   const example = (await expectOk(own.fynqctl(["config", "example"]))).stdout;
   const page = (await expectOk(own.fynqctl(["config", "markdown"]))).stdout;

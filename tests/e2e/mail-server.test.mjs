@@ -98,6 +98,8 @@ test("settings that do not go together", async () => {
     [{ FYNQ_SITE_URL: "" }, /FYNQ_SMTP_URL: it needs FYNQ_SITE_URL/],
     [{ FYNQ_SITE_URL: "https://app.example/#x" }, /FYNQ_SITE_URL: it must be/],
     [{ FYNQ_SMTP_URL: "mail.example:25" }, /FYNQ_SMTP_URL: it must be/],
+    [{ FYNQ_SMTP_CA_FILE: "/nowhere" }, /FYNQ_SMTP_CA_FILE: it must be a file that can be read/],
+    [{ FYNQ_MAIL_DIR: "/nowhere" }, /FYNQ_MAIL_DIR: it must be a folder that can be read/],
   ]) {
     const { code, stderr } = await stack.fynqctl(["config", "check"], settings);
     assert.equal(code, CONFIG);

@@ -393,6 +393,8 @@ describe("settings", { concurrency: 4 }, () => {
     ["FYNQ_SUPABASE_URL", "https://project.supabase.co/auth/v1"],
     ["FYNQ_SUPABASE_URL", "https://user@project.supabase.co"],
     ["FYNQ_SUPABASE_KEY", ""], ["FYNQ_SUPABASE_SECRET_KEY", ""],
+    ["FYNQ_SUPABASE_KEY", "sb_secret_x"], ["FYNQ_SUPABASE_SECRET_KEY", "sb_publishable_x"],
+    ["FYNQ_SUPABASE_CA_FILE", "/nowhere"], ["FYNQ_SITE_URL", "app.example"],
     ["FYNQ_PUBLIC_URL", "api.example"], ["FYNQ_REDIRECTS", "https://app.example/*,app.example"],
     ["FYNQ_REDIRECTS", "http://app.example/signed-in"],
   ];

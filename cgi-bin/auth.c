@@ -174,7 +174,9 @@ static const enum fynq_err register_errors[] = { FYNQ_E_FORBIDDEN, FYNQ_E_UNDER_
 static const enum fynq_err login_errors[] = { FYNQ_E_BAD_CREDENTIALS, FYNQ_E_DISABLED,
 	FYNQ_E_RATE_LIMITED, FYNQ_E_AUTH_UNAVAILABLE, FYNQ_OK };
 static const enum fynq_err refresh_errors[] = { FYNQ_E_BAD_REFRESH_TOKEN, FYNQ_E_DISABLED,
-	FYNQ_E_AUTH_UNAVAILABLE, FYNQ_OK };
+	FYNQ_E_RATE_LIMITED, FYNQ_E_AUTH_UNAVAILABLE, FYNQ_OK };
+static const enum fynq_err logout_errors[] = { FYNQ_E_RATE_LIMITED, FYNQ_E_AUTH_UNAVAILABLE,
+	FYNQ_OK };
 static const enum fynq_err remote_errors[] = { FYNQ_E_AUTH_UNAVAILABLE, FYNQ_OK };
 static const enum fynq_err session_errors[] = { FYNQ_E_NOT_FOUND, FYNQ_OK };
 static const enum fynq_err token_errors[] = { FYNQ_E_BAD_MAIL_TOKEN, FYNQ_E_DISABLED,
@@ -198,7 +200,7 @@ static const struct fynq_route routes[] = {
 	    .status = 200, .out = session_out, .errors = refresh_errors, .handler = post_refresh,
 	    .summary = "Trade a refresh token for new tokens." },
 	{ FYNQ_POST, "/api/v1/auth/logout", FYNQ_USER, logout_in, .body_max = BODY_MAX,
-	    .status = 204, .errors = remote_errors, .handler = post_logout,
+	    .status = 204, .errors = logout_errors, .handler = post_logout,
 	    .summary = "End sessions; access tokens of theirs are good for a minute at most." },
 	{ FYNQ_GET, "/api/v1/auth/sessions", FYNQ_USER, .status = 200, .out = sessions_out,
 	    .handler = get_sessions, .summary = "Where the caller is signed in." },

@@ -28,11 +28,12 @@ static const struct fynq_field file_out[] = { FYNQ_OUT("id", UUID, "The file's i
 static const enum fynq_err content_errors[] = { FYNQ_E_STORAGE_UNAVAILABLE, FYNQ_OK };
 
 static const struct fynq_route routes[] = {
-	{ FYNQ_GET, "/api/v1/files/{id}", FYNQ_USER, file_in, .status = 200, .out = file_out,
-	    .handler = get_file, .summary = "What is known of one of the caller's files." },
-	{ FYNQ_GET, "/api/v1/files/{id}/content", FYNQ_USER, file_in, .status = 200, .also = "*/*",
-	    .errors = content_errors, .handler = get_content,
-	    .summary = "The bytes of one of the caller's files." },
+	{ FYNQ_GET, "/api/v1/files/{id}", FYNQ_USER, .header = "If-None-Match", .in = file_in,
+	    .status = 200, .out = file_out, .handler = get_file,
+	    .summary = "What is known of one of the caller's files." },
+	{ FYNQ_GET, "/api/v1/files/{id}/content", FYNQ_USER, .header = "If-None-Match",
+	    .in = file_in, .status = 200, .also = "*/*", .errors = content_errors,
+	    .handler = get_content, .summary = "The bytes of one of the caller's files." },
 	{ 0 }
 };
 

@@ -142,7 +142,7 @@ static const enum fynq_err get_errors[] = { FYNQ_E_NOT_FOUND, FYNQ_OK };
 static const enum fynq_err patch_errors[] = { FYNQ_E_NOT_FOUND, FYNQ_E_CONFLICT,
 	FYNQ_E_PRECONDITION_FAILED, FYNQ_OK };
 static const enum fynq_err user_patch_errors[] = { FYNQ_E_NOT_FOUND, FYNQ_E_CONFLICT,
-	FYNQ_E_PRECONDITION_FAILED, FYNQ_E_AUTH_UNAVAILABLE, FYNQ_OK };
+	FYNQ_E_PRECONDITION_FAILED, FYNQ_E_RATE_LIMITED, FYNQ_E_AUTH_UNAVAILABLE, FYNQ_OK };
 
 static const enum fynq_err export_errors[] = { FYNQ_E_RATE_LIMITED, FYNQ_E_STORAGE_UNAVAILABLE,
 	FYNQ_E_INSUFFICIENT_STORAGE, FYNQ_OK };
@@ -150,11 +150,12 @@ static const enum fynq_err export_errors[] = { FYNQ_E_RATE_LIMITED, FYNQ_E_STORA
 static fynq_handler get_me, patch_me, get_usage;
 
 static const struct fynq_route routes[] = {
-	{ FYNQ_GET, "/api/v1/users/me", FYNQ_USER, .status = 200, .out = profile_out,
-	    .errors = get_errors, .handler = get_me, .summary = "The caller's profile." },
-	{ FYNQ_PATCH, "/api/v1/users/me", FYNQ_USER, patch_in, .body_max = BODY_MAX, .status = 200,
-	    .out = profile_out, .errors = patch_errors, .handler = patch_me,
-	    .summary = "Change the caller's profile; null clears a field." },
+	{ FYNQ_GET, "/api/v1/users/me", FYNQ_USER, .header = "If-None-Match", .status = 200,
+	    .out = profile_out, .errors = get_errors, .handler = get_me,
+	    .summary = "The caller's profile." },
+	{ FYNQ_PATCH, "/api/v1/users/me", FYNQ_USER, .header = "If-Match", .in = patch_in,
+	    .body_max = BODY_MAX, .status = 200, .out = profile_out, .errors = patch_errors,
+	    .handler = patch_me, .summary = "Change the caller's profile; null clears a field." },
 	{ FYNQ_DELETE, "/api/v1/users/me", FYNQ_USER, .status = 204, .status_later = 202,
 	    .handler = delete_me,
 	    .summary = "Erase the caller: account, profile, chats, files. The account is out at "
@@ -169,10 +170,12 @@ static const struct fynq_route routes[] = {
 	    .summary = "What happened to accounts, the newest first." },
 	{ FYNQ_GET, "/api/v1/users", FYNQ_ADMIN, users_in, .status = 200, .out = account_out,
 	    .paged = true, .handler = get_users, .summary = "All accounts, the newest first." },
-	{ FYNQ_GET, "/api/v1/users/{id}", FYNQ_ADMIN, user_in, .status = 200, .out = account_out,
-	    .errors = get_errors, .handler = get_user, .summary = "One account." },
-	{ FYNQ_PATCH, "/api/v1/users/{id}", FYNQ_ADMIN, user_patch_in, .body_max = BODY_MAX,
-	    .status = 200, .out = account_out, .errors = user_patch_errors, .handler = patch_user,
+	{ FYNQ_GET, "/api/v1/users/{id}", FYNQ_ADMIN, .header = "If-None-Match", .in = user_in,
+	    .status = 200, .out = account_out, .errors = get_errors, .handler = get_user,
+	    .summary = "One account." },
+	{ FYNQ_PATCH, "/api/v1/users/{id}", FYNQ_ADMIN, .header = "If-Match", .in = user_patch_in,
+	    .body_max = BODY_MAX, .status = 200, .out = account_out, .errors = user_patch_errors,
+	    .handler = patch_user,
 	    .summary = "Change an account's role, limits or birth date; disable it, or not." },
 	{ 0 }
 };

@@ -13,6 +13,10 @@ static const struct fynq_field headers[] = {
 	    "answer "
 	    "comes once more.",
 	    .min = 1, .max = 255),
+	FYNQ_OUT("If-Match", STRING,
+	    "The ETag of what is to be changed: 412 where it has changed since; any if absent."),
+	FYNQ_OUT(
+	    "If-None-Match", STRING, "The ETag of what is had already: 304 where it still holds."),
 	FYNQ_OUT("Last-Event-ID", STRING,
 	    "The id of the last event that came; the first if absent.", .min = 1, .max = 20),
 	FYNQ_FIELD_END,
@@ -179,7 +183,9 @@ success(struct fynq_doc *d, const struct fynq_route *route)
 {
 	bool body = route->out != NULL || route->streams || route->also != NULL;
 
-	open_response(d, route->status, FYNQ_STR("Success."));
+	open_response(d, route->status,
+	    route->status == 302 ? FYNQ_STR("The browser goes on to Location.")
+				 : FYNQ_STR("Success."));
 	if (body)
 		fynq_doc_open(d, "content", '{');
 	if (route->out != NULL) {
@@ -198,6 +204,10 @@ success(struct fynq_doc *d, const struct fynq_route *route)
 	if (body)
 		fynq_doc_close(d, '}');
 	fynq_doc_close(d, '}');
+	if (route->header != NULL && strcmp(route->header, "If-None-Match") == 0) {
+		open_response(d, 304, FYNQ_STR("What is had already still holds."));
+		fynq_doc_close(d, '}');
+	}
 	if (route->status_later == 0)
 		return;
 	open_response(d, route->status_later, FYNQ_STR("Success; a part of it follows later."));

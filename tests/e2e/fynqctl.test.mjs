@@ -273,6 +273,12 @@ test("wrong calls are told what is right", async () => {
   assert.ok(stdout.split("\n").every((line) => line.length <= 100), stdout);
 });
 
+test("migrations as the service: what they take is said", async () => {
+  const { code, stderr } = await own.fynqctl(["migrate", "status"], { FYNQ_DATABASE_ADMIN_URL: "" });
+  assert.equal(code, 1);
+  assert.match(stderr, /owner: run it as that, or set FYNQ_DATABASE_ADMIN_URL$/m);
+});
+
 test("config checks the settings, and shows what they are", async () => {
   await expectOk(own.fynqctl(["config", "check"]));
   const bad = await own.fynqctl(["config", "check"], {

@@ -53,6 +53,7 @@ describe("register and login", { concurrency: 4 }, () => {
     "11 bytes": ["Aq7x2mL9kd4", 422],
     "11 characters of 22 bytes": ["éàüößñçøåœæ", 422],
     "12 bytes": ["Aq7x2mL9kd4z", 201],
+    "small letters and spaces alone": ["correct horse battery", 201],
     "12 characters of 48 bytes": ["🐙🌵🚲🎻🧭🍋🪁🔦🦉🧊🏺🥁", 201],
     "72 bytes": [bytes72, 201],
     "72 bytes, 36 characters": ["éäôûñçøåœ".repeat(4), 201],

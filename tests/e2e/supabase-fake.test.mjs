@@ -533,3 +533,24 @@ describe("keys and confirmation", () => {
     }
   });
 });
+
+// The last one: the service's own tables are gone meanwhile.
+it("every migration is undone and made again here, and accounts have profiles", async () => {
+  const { user } = await signedUp();
+  const migrate = async (how) => {
+    const { code, stdout, stderr } = await stack.fynqctl(["migrate", how],
+      { FYNQ_DATABASE_ADMIN_URL: stack.ownerUrl });
+    assert.equal(code, 0, stderr);
+    return stdout;
+  };
+  const count = (await migrate("status")).match(/^applied /gm).length;
+  for (let i = 0; i < count; i++) assert.match(await migrate("down"), /^undone /m);
+  const left = await stack.db.query(
+    "select tgname from pg_trigger where tgrelid = 'auth.users'::regclass and not tgisinternal");
+  assert.deepEqual(left, []);
+  const own = await ask("GET", `/admin/users/${user.id}`, { key: fake.keys.secret });
+  assert.equal(own.status, 200, own.text);
+  await migrate("up");
+  const [profile] = await stack.db.query("select id from public.profiles where id = $1", [user.id]);
+  assert.equal(profile?.id, user.id);
+});

@@ -70,12 +70,12 @@ check_settings(struct fynq_req *rq)
 	return FYNQ_OK;
 }
 
-/* Printable ASCII, so that the cookie keeps its length. */
+/* What a state may be (RFC 6749 appendix A.5): printable ASCII, so the cookie keeps its length. */
 static bool
 is_plain(struct fynq_str s)
 {
 	for (size_t i = 0; i < s.n; i++)
-		if (s.p[i] <= 0x20 || s.p[i] >= 0x7f)
+		if (s.p[i] < 0x20 || s.p[i] >= 0x7f)
 			return false;
 	return true;
 }

@@ -82,6 +82,8 @@ post_login(struct fynq_req *rq, const void *in_)
 	}
 	FYNQ_TRY(count_try(rq, FYNQ_ATTEMPT_PASSWORD, in->email));
 	e = fynq_provider()->login(rq, in->email, in->password, &session);
+	if (e == FYNQ_E_BAD_CREDENTIALS)
+		e = fynq_fail(rq, e, "Or the address is not confirmed yet: its owner has a mail.");
 	if (e != FYNQ_OK)
 		return try_failed(rq, e, in->email);
 	fynq_attempt_good(rq, FYNQ_ATTEMPT_PASSWORD, in->email);

@@ -172,7 +172,7 @@ static const struct fynq_field keys_out[] = {
 static const enum fynq_err register_errors[] = { FYNQ_E_FORBIDDEN, FYNQ_E_UNDER_AGE,
 	FYNQ_E_CONFLICT, FYNQ_E_RATE_LIMITED, FYNQ_E_AUTH_UNAVAILABLE, FYNQ_OK };
 static const enum fynq_err login_errors[] = { FYNQ_E_BAD_CREDENTIALS, FYNQ_E_DISABLED,
-	FYNQ_E_UNCONFIRMED, FYNQ_E_RATE_LIMITED, FYNQ_E_AUTH_UNAVAILABLE, FYNQ_OK };
+	FYNQ_E_RATE_LIMITED, FYNQ_E_AUTH_UNAVAILABLE, FYNQ_OK };
 static const enum fynq_err refresh_errors[] = { FYNQ_E_BAD_REFRESH_TOKEN, FYNQ_E_DISABLED,
 	FYNQ_E_AUTH_UNAVAILABLE, FYNQ_OK };
 static const enum fynq_err remote_errors[] = { FYNQ_E_AUTH_UNAVAILABLE, FYNQ_OK };

@@ -22,8 +22,8 @@ static const struct {
 	{ "current_password_mismatch", FYNQ_E_BAD_CREDENTIALS },
 	{ "current_password_required", FYNQ_E_BAD_CREDENTIALS },
 	{ "user_banned", FYNQ_E_DISABLED },
-	{ "email_not_confirmed", FYNQ_E_UNCONFIRMED },
-	{ "provider_email_needs_verification", FYNQ_E_UNCONFIRMED },
+	{ "email_not_confirmed", FYNQ_E_BAD_CREDENTIALS },
+	{ "provider_email_needs_verification", FYNQ_E_BAD_CREDENTIALS },
 
 	{ "user_already_exists", FYNQ_E_CONFLICT },
 	{ "email_exists", FYNQ_E_CONFLICT },

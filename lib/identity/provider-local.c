@@ -178,7 +178,7 @@ login(struct fynq_req *rq, struct fynq_str email, struct fynq_str password,
 	if (fynq_str_eq(banned, FYNQ_STR("t")))
 		return fynq_fail(rq, FYNQ_E_DISABLED, NULL);
 	if (fynq_config.confirm_email && !fynq_str_eq(confirmed, FYNQ_STR("t")))
-		return fynq_fail(rq, FYNQ_E_UNCONFIRMED, NULL);
+		return fynq_fail(rq, FYNQ_E_BAD_CREDENTIALS, NULL);
 	FYNQ_TRY(fynq_db_run(rq, &fynq_local_open_session,
 	    FYNQ_ARGS(user, hash, fynq_uuid_str(&session), fynq_client_agent(rq),
 		fynq_client_address(rq), fynq_str_of(refresh->hash)),

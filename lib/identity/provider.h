@@ -69,8 +69,10 @@ struct fynq_provider {
 	    struct fynq_session *session_r);
 
 	/*
-	 * Sign in. BAD_CREDENTIALS, the same and after the same time, for an unknown address and
-	 * for a wrong password; DISABLED and UNCONFIRMED only where the password is right.
+	 * Sign in. BAD_CREDENTIALS, the same and after the same time, for an unknown address, for a
+	 * wrong password, and for an address that is not confirmed: else who registers one with a
+	 * password of their own would learn by signing in whether it had an account before.
+	 * DISABLED only where the password is right.
 	 */
 	enum fynq_err (*login)(struct fynq_req *rq, struct fynq_str email, struct fynq_str password,
 	    struct fynq_session *session_r);

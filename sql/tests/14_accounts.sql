@@ -75,7 +75,8 @@ select is(pg_temp.value('service', format('select fynq.end_session(%L, %L)::text
     || (select count(*) from fynq.sessions(%1$L))', pg_temp.uid('student'), pg_temp.id(1))),
   'true2', 'one''s own is');
 select fynq.end_session(pg_temp.uid('student'), pg_temp.id(1)) \g /dev/null
-select is((select count(*) from auth.refresh_tokens), 0::bigint, 'and its refresh tokens go with it');
+select is((select count(*) from auth.refresh_tokens where user_id = pg_temp.uid('student')),
+  0::bigint, 'and its refresh tokens go with it');
 select ok(exists (select from auth.sessions where id = pg_temp.id(2)), 'and no other session');
 select is(fynq.end_sessions(pg_temp.uid('student')), 2, 'all of an account''s are ended');
 select ok(exists (select from auth.sessions where id = pg_temp.id(4)), 'and no other''s');

@@ -146,6 +146,33 @@ describe("one account", { concurrency: 4 }, () => {
   });
 });
 
+test("what an admin changed is on record, by whom", async () => {
+  const { id } = await register();
+  for (const body of [
+    { role: "teacher" },
+    { disabled: true },
+    { disabled: false },
+    { limits: { messages_day: 1 } },
+    { birth_date: "1990-01-01" },
+    { role: "teacher", disabled: false },
+    {},
+  ]) {
+    assert.equal((await patch(id, body)).status, 200);
+  }
+  const { json } = await api("GET", `/audit?user_id=${id}`, { token: boss.token });
+  assert.deepEqual(
+    json.items.filter(({ actor_id: actor }) => actor === boss.id)
+      .map(({ event, detail }) => [event, detail]).reverse(),
+    [
+      ["role_changed", "teacher"],
+      ["disabled", null],
+      ["enabled", null],
+      ["limits_changed", null],
+      ["limits_changed", "birth_date"],
+    ],
+  );
+});
+
 test("an admin keeps the role and is not locked out by their own hand", async () => {
   assertProblem(await patch(boss.id, { role: "student" }), 409, "conflict");
   assertProblem(await patch(boss.id, { disabled: true }), 409, "conflict");

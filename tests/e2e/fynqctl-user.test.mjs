@@ -132,6 +132,22 @@ describe("fynqctl user", { concurrency: 3 }, () => {
     assert.notEqual((await register({ email: student.email })).id, student.id);
   });
 
+  it("what was done is on record, by nobody who is signed in", async () => {
+    const { id } = await register();
+    for (const args of [["role", id, "teacher"], ["disable", id], ["enable", id], ["reset", id]]) {
+      await ok(args);
+    }
+    const rows = await db.query(
+      `select event, detail, actor from fynq.audit
+       where subject = $1 and event <> 'registered' order by id`, [id]);
+    assert.deepEqual(rows, [
+      { event: "role_changed", detail: "teacher", actor: null },
+      { event: "disabled", detail: null, actor: null },
+      { event: "enabled", detail: null, actor: null },
+      { event: "password_reset", detail: "fynqctl", actor: null },
+    ]);
+  });
+
   it("an account that is not there", async () => {
     for (const who of [address(), randomUUID(), "%", "' or true --", ""]) {
       for (const args of [["role", who, "admin"], ["disable", who], ["enable", who],

@@ -84,7 +84,7 @@ test("an account is confirmed by the link of a mail, once", async () => {
   assert.equal(answer.json.user.email, email);
   assert.equal(answer.json.user.display_name, "Zoë");
 
-  assertProblem(await login(email), 403, "email_not_confirmed");
+  assertProblem(await login(email), 401, "bad_credentials");
   assertProblem(await login(email, another), 401, "bad_credentials");
 
   const { mail, type, token, link } = await newest(email);

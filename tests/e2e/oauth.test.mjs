@@ -115,7 +115,7 @@ describe("with Supabase", { concurrency: 4 }, () => {
       assertProblem(await get(own.api, path("/auth/oauth/google", rest)), 422, "invalid", [name]);
     }
     const faulty = [["code_challenge", "a".repeat(42)], ["code_challenge", `${"a".repeat(42)}!`],
-      ["code_challenge_method", "plain"], ["state", "short"], ["state", "with a blank"],
+      ["code_challenge_method", "plain"], ["state", "short"],
       ["state", "über-alles-x"]];
     for (const [name, value] of faulty) {
       assertProblem(await start({ [name]: value }), 422, "invalid", [name]);
@@ -140,7 +140,7 @@ describe("with Supabase", { concurrency: 4 }, () => {
   });
 
   it("a page with a query of its own, and a state with everything in it", async () => {
-    const state = `&code=evil#"'<>%0d%0a+;=`;
+    const state = `& code=evil#"'<>%0d%0a+;=`;
     const { flow, cookie } = await begun({ redirect_to: "http://localhost:3000/back?a=b", state });
     const url = assertSent(await comeBack({ flow, code: "good" }, cookie),
       "http://localhost:3000/back?a=b&");

@@ -12,6 +12,8 @@
 #include "identity/gotrue.h"
 
 #define NOW INT64_C(1800000000)
+#define A16 "aaaaaaaaaaaaaaaa"
+#define A64 A16 A16 A16 A16
 
 static struct fynq_arena *arena;
 
@@ -61,7 +63,7 @@ test_codes(void **state)
 		{ 400, "invalid_credentials", FYNQ_E_BAD_CREDENTIALS },
 		{ 400, "user_banned", FYNQ_E_DISABLED },
 		{ 403, "user_banned", FYNQ_E_DISABLED },
-		{ 400, "email_not_confirmed", FYNQ_E_UNCONFIRMED },
+		{ 400, "email_not_confirmed", FYNQ_E_BAD_CREDENTIALS },
 		{ 422, "user_already_exists", FYNQ_E_CONFLICT },
 		{ 422, "email_exists", FYNQ_E_CONFLICT },
 		{ 422, "signup_disabled", FYNQ_E_FORBIDDEN },
@@ -126,8 +128,7 @@ test_rubbish(void **state)
 		"{\"code\":\"Invalid_Credentials\"}", "{\"code\":\"invalid_credentials \"}",
 		"{\"code\":\"invalid_credentials\\n\"}", "{\"error\":\"invalid_credentials\"}",
 		"{\"message\":\"Invalid API key\",\"hint\":\"invalid_credentials\"}",
-		"{\"code\":"
-		"\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\"}" };
+		"{\"code\":\"" A64 "a\"}" };
 	static const long statuses[] = { 100, 302, 400, 401, 403, 404, 418, 500, 502, 503, 504 };
 	struct fynq_gotrue_answer got;
 

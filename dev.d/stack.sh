@@ -131,83 +131,8 @@ unchanged() {
 
 # With GEMINI_API_KEY the stack asks Google, else the stand-in.
 use_google() {
-	stop_gemini
+	stop_fake gemini
 	write_secret "$state/secret/gemini_api_key" "$GEMINI_API_KEY"
-}
-
-# make_certificate FILE KEY: for a server of this machine.
-make_certificate() {
-	(umask 077 && openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes \
-		-keyout "$2" -out "$1" -days 3650 -subj /CN=localhost \
-		-addext subjectAltName=IP:127.0.0.1,IP:127.0.0.2,DNS:localhost)
-}
-
-start_stand_in() {
-	local url
-	if runs "$(gemini_field pid)" main.mjs && ! changed gemini tests/fakes/gemini/*.mjs; then
-		return
-	fi
-	url=$(gemini_field url)
-	stop_gemini
-	write_secret "$state/secret/gemini_api_key" "the stand-in takes any key"
-	[ -f "$state/gemini.pem" ] || make_certificate "$state/gemini.pem" "$state/secret/gemini_key.pem"
-	# On the port it had before, where it had one: then the pools' settings stay as they are.
-	setsid node tests/fakes/gemini/main.mjs --cert "$state/gemini.pem" \
-		--key "$state/secret/gemini_key.pem" ${url:+--port "${url##*:}"} \
-		>"$state/gemini.json" </dev/null &
-	wait_for "the stand-in" 20 test -s "$state/gemini.json"
-	unchanged gemini tests/fakes/gemini/*.mjs
-}
-
-# gemini_field NAME: of the line that the stand-in prints.
-gemini_field() {
-	[ -f "$state/gemini.json" ] || return 0
-	sed -n "s/.*\"$1\":\"\{0,1\}\([^\",}]*\).*/\1/p" "$state/gemini.json"
-}
-
-stop_gemini() {
-	local pid
-	pid=$(gemini_field pid)
-	if runs "$pid" main.mjs; then
-		kill "$pid"
-	fi
-	rm -f "$state/gemini.json"
-}
-
-# The stand-in for a mail server is for tests, and for whoever has installed what those need.
-wants_mail() {
-	[ "$defaults" != yes ] && [ -z "$(missing_packages python3-aiosmtpd)" ]
-}
-
-start_mail() {
-	local url
-	if runs "$(mail_field pid)" main.py && ! changed mail tests/fakes/smtp/main.py; then
-		return
-	fi
-	url=$(mail_field url)
-	stop_mail
-	[ -f "$state/mail.pem" ] || make_certificate "$state/mail.pem" "$state/secret/mail_key.pem"
-	# As with Gemini's, on the port it had before.
-	setsid /usr/bin/python3 tests/fakes/smtp/main.py --folder "$state/mail" \
-		--cert "$state/mail.pem" --key "$state/secret/mail_key.pem" \
-		${url:+--port "${url##*:}"} >"$state/mail.json" </dev/null &
-	wait_for "the mail server" 20 test -s "$state/mail.json"
-	unchanged mail tests/fakes/smtp/main.py
-}
-
-# mail_field NAME: of the line that it prints.
-mail_field() {
-	[ -f "$state/mail.json" ] || return 0
-	sed -n "s/.*\"$1\":\"\{0,1\}\([^\",}]*\).*/\1/p" "$state/mail.json"
-}
-
-stop_mail() {
-	local pid
-	pid=$(mail_field pid)
-	if runs "$pid" main.py; then
-		kill "$pid"
-	fi
-	rm -f "$state/mail.json"
 }
 
 write_settings() {
@@ -227,21 +152,10 @@ write_settings() {
 			FYNQ_FILES_DIR=$state/files
 			FYNQ_MIGRATIONS_DIR=$root/share/fynq/migrations
 		EOF
-		if [ "$auth" = supabase ]; then
-			supabase_settings
-		else
+		if [ "$auth" != supabase ]; then
 			printf 'FYNQ_JWT_SECRET_FILE=%s\n' "$state/secret/jwt"
 		fi
-		if [ -f "$state/gemini.json" ]; then
-			printf 'FYNQ_GEMINI_URL=%s/v1beta\n' "$(gemini_field url)"
-			printf 'FYNQ_GEMINI_CA_FILE=%s\n' "$state/gemini.pem"
-		fi
-		if [ -f "$state/mail.json" ]; then
-			printf 'FYNQ_SMTP_URL=%s\n' "$(mail_field url)"
-			printf 'FYNQ_SMTP_CA_FILE=%s\n' "$state/mail.pem"
-			printf '%s\n' FYNQ_MAIL_FROM=tutor@fynq.example \
-				FYNQ_SITE_URL=https://app.fynq.example/account
-		fi
+		fake_settings
 		if [ "$defaults" != yes ]; then
 			printf 'FYNQ_LIMIT_%s=0/0/0/0\n' STUDENT TEACHER ADMIN
 			printf '%s\n' FYNQ_TITLES=off FYNQ_SUMMARIES=off FYNQ_GEMINI_TRIES=1 \
@@ -388,14 +302,14 @@ up() {
 	if [ -n "${GEMINI_API_KEY:-}" ]; then
 		use_google
 	else
-		part "the stand-in for Gemini" start_stand_in
+		part "the stand-in for Gemini" start_gemini
 	fi
 	if [ "$auth" = supabase ]; then
 		need_npm
 		part "the stand-in for Supabase Auth" start_supabase
 	fi
-	if wants_mail; then
-		part "the mail server" start_mail
+	if wants_smtp; then
+		part "the stand-in for a mail server" start_smtp
 	fi
 	write_settings
 	part "migrations" migrate
@@ -409,11 +323,11 @@ stack_json() {
 	cat <<-EOF
 		{
 		  "url": "$(stack_url)",
-		  "gemini": "$(gemini_field url)",
-		  "gemini_control": "$(gemini_field control)",
+		  "gemini": "$(fake_field gemini url)",
+		  "gemini_control": "$(fake_field gemini control)",
 		  "auth": "$auth",
-		  "supabase": "$(supabase_field url)",
-		  "supabase_control": "$(supabase_field control)",
+		  "supabase": "$(fake_field supabase url)",
+		  "supabase_control": "$(fake_field supabase control)",
 		  "database_url": "$(database_url postgres)",
 		  "owner_url": "$(database_url fynq_owner)",
 		  "config": "$state/fynq.conf",
@@ -440,9 +354,9 @@ down() {
 	if [ -x "$root/sbin/fynqctl" ] && [ -f "$state/fynq.conf" ]; then
 		ctl stop
 	fi
-	stop_gemini
-	stop_supabase
-	stop_mail
+	stop_fake gemini
+	stop_fake supabase
+	stop_fake smtp
 	stop_postgres
 }
 
@@ -470,20 +384,10 @@ status_command() {
 	else
 		echo "PostgreSQL: down"
 	fi
-	if runs "$(gemini_field pid)" main.mjs; then
-		echo "Gemini: the stand-in, $(gemini_field url)"
-	else
-		echo "Gemini: Google, or down"
-	fi
+	status_fake gemini "Gemini" "Google, or down"
 	if [ "$auth" = supabase ]; then
-		if runs "$(supabase_field pid)" main.mjs; then
-			echo "Supabase Auth: the stand-in, $(supabase_field url)"
-		else
-			echo "Supabase Auth: down"
-		fi
+		status_fake supabase "Supabase Auth" "down"
 	fi
-	if runs "$(mail_field pid)" main.py; then
-		echo "Mail: the stand-in, $(mail_field url)"
-	fi
+	status_fake smtp "Mail" "none"
 	ctl status
 }

@@ -112,8 +112,10 @@ fynq_token_issue(
 	fynq_buf_add_char(&b, '.');
 	fynq_base64url(&b, claims.p, claims.n);
 	signed_well = sign(key, fynq_buf_str(&b), signature, &n);
-	fynq_buf_add_char(&b, '.');
-	fynq_base64url(&b, signature, n);
+	if (signed_well) {
+		fynq_buf_add_char(&b, '.');
+		fynq_base64url(&b, signature, n);
+	}
 	*token_r = fynq_arena_copy(a, fynq_buf_str(&b));
 	signed_well = signed_well && !b.full;
 	fynq_buf_release(&b);

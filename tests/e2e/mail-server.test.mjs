@@ -18,8 +18,8 @@ let folder, plain, closed;
 
 before(async () => {
   folder = await mkdtemp(path.join(stack.state, "mails-"));
-  const cert = `${stack.state}/mail.pem`;
-  const key = `${stack.state}/secret/mail_key.pem`;
+  const cert = `${stack.state}/smtp.pem`;
+  const key = `${stack.state}/secret/smtp.pem`;
   const start = (name, ...options) =>
     startMailServer(path.join(folder, name), { cert, key, options });
   // 127.0.0.2 is another host for fynq: what only this machine hears needs no TLS.
@@ -57,8 +57,8 @@ async function refused(server, settings, words) {
 test("STARTTLS is required, but not of a server on this machine", async () => {
   await refused(plain, { FYNQ_SMTP_URL: plain.url }, /SSL/);
   const local = await startMailServer(path.join(folder, "local"), {
-    cert: `${stack.state}/mail.pem`,
-    key: `${stack.state}/secret/mail_key.pem`,
+    cert: `${stack.state}/smtp.pem`,
+    key: `${stack.state}/secret/smtp.pem`,
     options: ["--no-starttls"],
   });
   try {

@@ -51,7 +51,7 @@ run_migrate(int argc, char **argv)
 			continue;
 		ok = actions[i].run(url, fynq_config.migrations_dir, tell, &problems);
 		ctl_say_lines("migrate", fynq_buf_str(&problems));
-		if (!ok && url == fynq_config.database_url &&
+		if (!ok && problems.n > 0 && url == fynq_config.database_url &&
 		    memmem(problems.p, problems.n, "42501", 5) != NULL)
 			ctl_say("migrate: it takes the schema's owner: run it as that, or set "
 				"FYNQ_DATABASE_ADMIN_URL");

@@ -260,6 +260,27 @@ test_settings(void **state)
 	}
 }
 
+/* What cannot be read is said before a mail waits for it. */
+static void
+test_unreadable(void **state)
+{
+	struct fynq_buf problems = FYNQ_BUF_INIT(4096);
+
+	(void)state;
+	fynq_config.smtp_url = "smtp://mail.example";
+	fynq_config.mail_from = "a@b.example";
+	fynq_config.site_url = "https://app.example/in";
+	fynq_config.smtp_user = fynq_config.smtp_password = "";
+	fynq_config.mail_dir = fynq_config.smtp_ca_file = "/nowhere";
+	assert_false(fynq_mail_init(&problems));
+	fynq_config.mail_dir = folder;
+	fynq_config.smtp_ca_file = "";
+	assert_true(fynq_str_eq(fynq_buf_str(&problems),
+	    FYNQ_STR("FYNQ_MAIL_DIR: it must be a folder that can be read\n"
+		     "FYNQ_SMTP_CA_FILE: it must be a file that can be read\n")));
+	fynq_buf_release(&problems);
+}
+
 static int
 set_up(void **state)
 {
@@ -267,6 +288,7 @@ set_up(void **state)
 	a = fynq_arena_new(64 << 20);
 	fynq_config.auth = "local";
 	fynq_config.mail_dir = mkdtemp(folder);
+	fynq_config.smtp_ca_file = "";
 	fynq_config.mail_minutes = 60;
 	fynq_config.site_url = "https://app.example/in";
 	return fynq_config.mail_dir != NULL ? 0 : -1;
@@ -300,6 +322,7 @@ main(void)
 		cmocka_unit_test(test_faulty),
 		cmocka_unit_test(test_shipped),
 		cmocka_unit_test(test_settings),
+		cmocka_unit_test(test_unreadable),
 	};
 
 	return cmocka_run_group_tests_name("mail", tests, set_up, tear_down);

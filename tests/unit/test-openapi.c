@@ -113,6 +113,16 @@ static const struct fynq_route routes[] = {
 	    .out = part_out,
 	    .also = "text/plain",
 	    .summary = "Keys." },
+	{ .method = FYNQ_GET,
+	    .path = "/api/v1/tagged",
+	    .header = "If-None-Match",
+	    .status = 200,
+	    .out = part_out,
+	    .summary = "What has an ETag." },
+	{ .method = FYNQ_GET,
+	    .path = "/api/v1/away",
+	    .status = 302,
+	    .summary = "Send the browser away." },
 	{ .path = NULL },
 };
 
@@ -191,7 +201,7 @@ has_the_operations(void **state)
 	expect("/paths/~1.well-known~1jwks.json/get/operationId", "\"get_well_known_jwks_json\"");
 	expect("/paths/~1.well-known~1jwks.json/get/security", "[]");
 	expect("/paths/~1.well-known~1jwks.json/get/parameters", NULL);
-	assert_int_equal(json_object_object_length(json_object_object_get(doc, "paths")), 4);
+	assert_int_equal(json_object_object_length(json_object_object_get(doc, "paths")), 6);
 }
 
 static void
@@ -307,6 +317,19 @@ expect_statuses(const char *place, const char *want)
 	assert_string_equal(statuses, want);
 }
 
+/* A tag may be asked for, and what is had already need not come again. */
+static void
+has_what_is_no_failure(void **state)
+{
+	(void)state;
+	expect("/paths/~1api~1v1~1tagged/get/parameters/0/name", "\"If-None-Match\"");
+	expect("/paths/~1api~1v1~1tagged/get/responses/304",
+	    "{\"description\":\"What is had already still holds.\"}");
+	expect(LIST "/responses/304", NULL);
+	expect("/paths/~1api~1v1~1away/get/responses/302",
+	    "{\"description\":\"The browser goes on to Location.\"}");
+}
+
 static void
 has_the_errors(void **state)
 {
@@ -340,6 +363,7 @@ main(void)
 		cmocka_unit_test(has_the_body),
 		cmocka_unit_test(has_the_files),
 		cmocka_unit_test(has_the_replies),
+		cmocka_unit_test(has_what_is_no_failure),
 		cmocka_unit_test(has_the_errors),
 		cmocka_unit_test(can_be_compared),
 	};

@@ -109,6 +109,9 @@ give_newcomer(
 /*
  * Where the answer is lost, the account may be there: the user signs in, or is told that the
  * address is registered. The data becomes the profile, by the trigger on auth.users.
+ *
+ * A mail too many goes to addresses that are new, or not confirmed: those that are confirmed get
+ * none, and so are never told. The answer is the same for them, and the log has what it was.
  */
 static enum fynq_err
 register_user(
@@ -132,6 +135,8 @@ register_user(
 		return fynq_fail(rq, e, "The email address is registered already.");
 	if (e == FYNQ_E_FORBIDDEN)
 		return fynq_fail(rq, e, "Nobody may register here.");
+	if (fynq_gotrue_is(&answer, "over_email_send_rate_limit"))
+		return give_newcomer(rq, given, session_r);
 	if (e != FYNQ_OK)
 		return fynq_gotrue_fail(rq, e, &answer);
 	if (json_object_object_get_ex(answer.json, "access_token", NULL))

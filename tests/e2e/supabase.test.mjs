@@ -457,8 +457,17 @@ describe("with confirmation", () => {
 
       await verified(fresh);
       await resent(twice);
+
+      // Nor does it tell that a mail went out a moment ago, which none does to who is confirmed.
+      await supabase.set({ mail_interval_seconds: 60 });
+      for (const address of [twice, confirmed, email()]) {
+        for (let i = 0; i < 2; i++) {
+          const answer = await good(post("register", body(address)), 201);
+          assert.deepEqual(Object.keys(answer), ["user"]);
+        }
+      }
     } finally {
-      await supabase.set({ autoconfirm: true });
+      await supabase.set({ autoconfirm: true, mail_interval_seconds: 0 });
     }
   });
 

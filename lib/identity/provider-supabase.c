@@ -187,6 +187,7 @@ login(struct fynq_req *rq, struct fynq_str email, struct fynq_str password,
 		.body = FYNQ_GOTRUE_OBJECT(
 		    rq->arena, { "email", email, false }, { "password", password, false }),
 		.client = true,
+		.repeatable = true, /* At worst there is a session that nobody has. */
 		.refusal = FYNQ_E_BAD_CREDENTIALS,
 	};
 	struct fynq_gotrue_answer answer;

@@ -1,5 +1,3 @@
-#include <time.h>
-
 #include "base/clock.h"
 #include "base/config.h"
 #include "base/fetch.h"
@@ -166,21 +164,11 @@ refuse_disabled(struct fynq_req *rq, struct fynq_str email, struct fynq_str pass
  * Supabase refuses an address without an account at once, and a wrong password after the time that
  * checking it takes. So all refusals come when the slower one would have.
  */
-static void
-wait_until(int64_t us)
-{
-	int64_t left = us - fynq_clock_mono_us();
-	struct timespec rest = { .tv_sec = left / 1000000, .tv_nsec = left % 1000000 * 1000 };
-
-	if (left > 0)
-		nanosleep(&rest, NULL);
-}
-
 static enum fynq_err
 login(struct fynq_req *rq, struct fynq_str email, struct fynq_str password,
     struct fynq_session *session_r)
 {
-	int64_t refusal_us = fynq_clock_mono_us() + REFUSAL_MS * 1000;
+	int64_t began_us = fynq_clock_mono_us();
 	const struct fynq_gotrue ask = {
 		.method = "POST",
 		.path = "/token?grant_type=password",
@@ -198,7 +186,7 @@ login(struct fynq_req *rq, struct fynq_str email, struct fynq_str password,
 	e = e == FYNQ_E_DISABLED ? refuse_disabled(rq, email, password)
 				 : fynq_gotrue_fail(rq, e, &answer);
 	if (e == FYNQ_E_BAD_CREDENTIALS || e == FYNQ_E_DISABLED)
-		wait_until(refusal_us);
+		rq->not_before_us = began_us + REFUSAL_MS * 1000;
 	return e;
 }
 

@@ -150,6 +150,7 @@ prepare(
 		curl_easy_setopt(easy, CURLOPT_POSTFIELDS, fetch->body.p);
 	}
 	curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, fetch->method);
+	curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, fetch->once ? 1L : 0L);
 	curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
 	curl_easy_setopt(easy, CURLOPT_WRITEDATA, answer);
 	curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);

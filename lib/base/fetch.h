@@ -3,14 +3,19 @@
  *
  * Connections are kept and used again, at most 16 at a time in a process. TLS is verified. No
  * redirect is followed, no proxy of the environment is used, and only http and https are spoken.
+ *
+ * A connection that was kept may have been closed by the time it is used again: libcurl then sends
+ * the request once more, not knowing whether the first one was read. Where it must not, say once.
  */
 #ifndef FYNQ_BASE_FETCH_H
 #define FYNQ_BASE_FETCH_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "base/arena.h"
+#include "base/buf.h"
 
 struct fynq_fetch {
 	const char *method, *url;
@@ -20,6 +25,7 @@ struct fynq_fetch {
 	const char *ca_file;  /* a PEM file; NULL or "" for the system's */
 	int64_t timeout_ms;   /* for all of it; connecting may take half */
 	size_t max;	      /* bytes of the answer's body */
+	bool once;	      /* never sent twice; costs a connection of its own */
 };
 
 enum fynq_fetch_end {

@@ -86,10 +86,11 @@ struct fynq_req {
 	struct fynq_caller caller;
 	struct fynq_problem problem;
 	struct fynq_reply reply;
+	int64_t not_before_us; /* the answer waits for it, on fynq_clock_mono_us(); 0: at once */
 
 	void (*detached)(struct fynq_req *rq); /* see fynq_req_detach() */
 	void *task;			       /* the detached work's own state */
-	struct fynq_req *older, *newer;	       /* the service's list of idle connections */
+	struct fynq_req *older, *newer;	       /* the service's lists, of which it is in one */
 };
 
 /* A request for a connection yet to be accepted on listen_fd, or for CGI. fynq_req_free() it. */

@@ -96,6 +96,7 @@ fetch(struct fynq_req *rq, const struct fynq_gotrue *ask, struct fynq_fetched *f
 		.ca_file = fynq_config.supabase_ca_file,
 		.timeout_ms = fynq_config.supabase_timeout_ms,
 		.max = FYNQ_GOTRUE_MAX,
+		.once = !ask->repeatable,
 	};
 	enum fynq_fetch_end end = FYNQ_FETCH_UNREACHABLE;
 

@@ -1,5 +1,3 @@
-#include <time.h>
-
 #include "base/clock.h"
 #include "base/config.h"
 #include "base/fetch.h"
@@ -109,6 +107,9 @@ give_newcomer(
 /*
  * Where the answer is lost, the account may be there: the user signs in, or is told that the
  * address is registered. The data becomes the profile, by the trigger on auth.users.
+ *
+ * A mail too many goes to addresses that are new, or not confirmed: those that are confirmed get
+ * none, and so are never told. The answer is the same for them, and the log has what it was.
  */
 static enum fynq_err
 register_user(
@@ -132,6 +133,8 @@ register_user(
 		return fynq_fail(rq, e, "The email address is registered already.");
 	if (e == FYNQ_E_FORBIDDEN)
 		return fynq_fail(rq, e, "Nobody may register here.");
+	if (fynq_gotrue_is(&answer, "over_email_send_rate_limit"))
+		return give_newcomer(rq, given, session_r);
 	if (e != FYNQ_OK)
 		return fynq_gotrue_fail(rq, e, &answer);
 	if (json_object_object_get_ex(answer.json, "access_token", NULL))
@@ -161,27 +164,18 @@ refuse_disabled(struct fynq_req *rq, struct fynq_str email, struct fynq_str pass
  * Supabase refuses an address without an account at once, and a wrong password after the time that
  * checking it takes. So all refusals come when the slower one would have.
  */
-static void
-wait_until(int64_t us)
-{
-	int64_t left = us - fynq_clock_mono_us();
-	struct timespec rest = { .tv_sec = left / 1000000, .tv_nsec = left % 1000000 * 1000 };
-
-	if (left > 0)
-		nanosleep(&rest, NULL);
-}
-
 static enum fynq_err
 login(struct fynq_req *rq, struct fynq_str email, struct fynq_str password,
     struct fynq_session *session_r)
 {
-	int64_t refusal_us = fynq_clock_mono_us() + REFUSAL_MS * 1000;
+	int64_t began_us = fynq_clock_mono_us();
 	const struct fynq_gotrue ask = {
 		.method = "POST",
 		.path = "/token?grant_type=password",
 		.body = FYNQ_GOTRUE_OBJECT(
 		    rq->arena, { "email", email, false }, { "password", password, false }),
 		.client = true,
+		.repeatable = true, /* At worst there is a session that nobody has. */
 		.refusal = FYNQ_E_BAD_CREDENTIALS,
 	};
 	struct fynq_gotrue_answer answer;
@@ -192,7 +186,7 @@ login(struct fynq_req *rq, struct fynq_str email, struct fynq_str password,
 	e = e == FYNQ_E_DISABLED ? refuse_disabled(rq, email, password)
 				 : fynq_gotrue_fail(rq, e, &answer);
 	if (e == FYNQ_E_BAD_CREDENTIALS || e == FYNQ_E_DISABLED)
-		wait_until(refusal_us);
+		rq->not_before_us = began_us + REFUSAL_MS * 1000;
 	return e;
 }
 

@@ -18,6 +18,7 @@ struct entry {
 static struct {
 	pthread_mutex_t lock;
 	struct entry sets[SETS][WAYS];
+	int64_t forgot_us; /* when something was forgotten last */
 } table = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
 /* $1 the account, $2 the session or null. */
@@ -58,14 +59,19 @@ is_known(const struct entry *asked, int64_t now)
 	return known;
 }
 
-/* In the session's own entry, else in the one that was checked longest ago. */
+/*
+ * In the session's own entry, else in the one that was checked longest ago. What was asked for
+ * before anything was forgotten may be what was forgotten, and is asked for anew.
+ */
 static void
 remember(const struct entry *found)
 {
 	struct entry *set = find_set(&found->user), *pick = &set[0];
 
 	pthread_mutex_lock(&table.lock);
-	for (size_t i = 0; i < WAYS; i++) {
+	if (found->checked_us <= table.forgot_us)
+		pick = NULL;
+	for (size_t i = 0; i < WAYS && pick != NULL; i++) {
 		if (same(&set[i].user, &found->user) && same(&set[i].session, &found->session)) {
 			pick = &set[i];
 			break;
@@ -73,7 +79,8 @@ remember(const struct entry *found)
 		if (set[i].checked_us < pick->checked_us)
 			pick = &set[i];
 	}
-	*pick = *found;
+	if (pick != NULL)
+		*pick = *found;
 	pthread_mutex_unlock(&table.lock);
 }
 
@@ -87,6 +94,7 @@ fynq_standing_forget(struct fynq_str user)
 		return;
 	set = find_set(&id);
 	pthread_mutex_lock(&table.lock);
+	table.forgot_us = fynq_clock_mono_us();
 	for (size_t i = 0; i < WAYS; i++)
 		if (same(&set[i].user, &id))
 			set[i] = (struct entry){ 0 };

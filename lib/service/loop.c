@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "http/access.h"
 #include "http/response.h"
+#include "service/held.h"
 #include "service/loop.h"
 #include "service/pipeline.h"
 
@@ -38,7 +39,7 @@ static struct {
 } loop = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
 /* What an epoll event means where it is not an idle connection; only the addresses matter. */
-static char tag_listen, tag_jobs, tag_stop;
+static char tag_listen, tag_jobs, tag_held, tag_stop;
 
 static bool
 arm(int op, int fd, uint32_t events, void *tag)
@@ -101,7 +102,19 @@ start_detached(void *arg)
 	rq->detached(rq);
 }
 
-/* Serve the request that was accepted, then park, hand over or close its connection. */
+/* The answer leaves; then park or close the connection. */
+static void
+answer(struct fynq_req *rq)
+{
+	fynq_reply_send(rq);
+	fynq_access_log(rq);
+	if (fynq_req_finish(rq) && !loop.draining)
+		park(rq);
+	else
+		fynq_req_free(&rq);
+}
+
+/* Serve the request that was accepted, then answer, hold or hand it over. */
 static void
 serve(struct fynq_req *rq)
 {
@@ -114,12 +127,22 @@ serve(struct fynq_req *rq)
 		fynq_evloop_post(start_detached, rq);
 		return;
 	}
-	fynq_reply_send(rq);
-	fynq_access_log(rq);
-	if (fynq_req_finish(rq) && !loop.draining)
-		park(rq);
+	/* It counts as active; it may be gone before this thread says so, which counts, too. */
+	if (fynq_held_put(rq))
+		loop.active++;
 	else
-		fynq_req_free(&rq);
+		answer(rq);
+}
+
+static void
+answer_held(void)
+{
+	struct fynq_req *rq = fynq_held_take();
+
+	if (rq == NULL)
+		return;
+	answer(rq);
+	loop.active--;
 }
 
 /* Out of descriptors or memory: give others the time to release some. */
@@ -172,6 +195,8 @@ work(void *arg)
 		loop.active++;
 		if (ev.data.ptr == &tag_jobs)
 			fynq_jobs_run();
+		else if (ev.data.ptr == &tag_held)
+			answer_held();
 		else if (ev.data.ptr == &tag_listen)
 			accept_one();
 		else
@@ -190,6 +215,7 @@ fynq_loop_start(int n, int listen_fd, const struct fynq_route *routes)
 	fcntl(listen_fd, F_SETFL, fcntl(listen_fd, F_GETFL) | O_NONBLOCK);
 	must_arm(loop.stop_fd, EPOLLIN, &tag_stop);
 	must_arm(fynq_jobs_fd(), EPOLLIN, &tag_jobs);
+	must_arm(fynq_held_init(), EPOLLIN, &tag_held);
 	must_arm(listen_fd, EPOLLIN | EPOLLONESHOT, &tag_listen);
 	for (int i = 0; i < n; i++) {
 		if (pthread_create(&loop.threads[i], NULL, work, NULL) != 0)

@@ -2,10 +2,11 @@
  * The worker threads of a FastCGI responder.
  *
  * All workers wait on one epoll set, one-shot, that holds the listening socket, the idle kept-alive
- * connections and the queue of jobs. A worker that wakes has its descriptor to itself: it reads
- * one request, serves it start to end, and arms the descriptor again. So a connection that is idle
- * pins no thread, and any number of them may be open. (A thread that waits inside FCGX_Accept_r
- * instead is pinned to its connection, and no signal ends it.)
+ * connections, the queue of jobs and the timer of answers that are held back (held.h). A worker
+ * that wakes has its descriptor to itself: it reads one request, serves it start to end, and arms
+ * the descriptor again. So a connection that is idle pins no thread, and any number of them may be
+ * open. (A thread that waits inside FCGX_Accept_r instead is pinned to its connection, and no
+ * signal ends it.)
  */
 #ifndef FYNQ_SERVICE_LOOP_H
 #define FYNQ_SERVICE_LOOP_H
@@ -22,7 +23,10 @@ void fynq_loop_start(int n, int listen_fd, const struct fynq_route *routes);
  */
 void fynq_loop_drain(void);
 
-/* Requests that workers are serving now, and 1 more while the queue is not known to be empty. */
+/*
+ * Requests that workers are serving now or whose answers are held back, and 1 more while the queue
+ * is not known to be empty.
+ */
 size_t fynq_loop_active(void);
 
 /* End the workers once each has finished what it does; returns when all are gone. */

@@ -21,6 +21,7 @@
 #include "http/response.h"
 #include "identity/identity.h"
 #include "limits/host.h"
+#include "service/held.h"
 #include "service/loop.h"
 #include "service/pipeline.h"
 #include "service/serve.h"
@@ -90,6 +91,7 @@ serve_cgi(const struct fynq_route *routes, const struct fynq_companion *companio
 		companion->start();
 	fynq_pipeline(rq, routes);
 	if (rq->detached == NULL) {
+		fynq_held_wait(rq);
 		fynq_reply_send(rq);
 		fynq_access_log(rq);
 		fynq_req_free(&rq);

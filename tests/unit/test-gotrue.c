@@ -218,6 +218,7 @@ test_session(void **state)
 		"{" ACCESS REFRESH TIMES "\"user\":{}}",
 		"{" ACCESS REFRESH "\"expires_in\":\"3600\"," WHOSE "}",
 		"{" ACCESS REFRESH "\"expires_in\":-1," WHOSE "}",
+		"{" ACCESS REFRESH "\"expires_in\":9223372036854775807," WHOSE "}",
 		"{\"access_token\":\"a b\"," REFRESH TIMES WHOSE "}",
 		"{\"access_token\":\"a\\r\\nX: y\"," REFRESH TIMES WHOSE "}",
 		"{\"access_token\":\"\"," REFRESH TIMES WHOSE "}",

@@ -142,6 +142,8 @@ change_account(struct fynq_req *rq, const struct user_patch_in *in, const struct
 		fynq_audit(rq, FYNQ_EVENT_ROLE_CHANGED, id, in->role);
 	}
 	if (is_given(rq, "disabled") && in->disabled != disabled) {
+		if (!in->disabled)
+			FYNQ_TRY(fynq_erasure_none(rq, id));
 		FYNQ_TRY(fynq_provider()->set_disabled(rq, id, in->disabled));
 		fynq_audit(rq, in->disabled ? FYNQ_EVENT_DISABLED : FYNQ_EVENT_ENABLED, id,
 		    (struct fynq_str){ 0 });

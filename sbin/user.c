@@ -156,6 +156,8 @@ set_disabled(struct fynq_req *rq, const struct call *call)
 	FYNQ_TRY(find(rq, call->email, &found));
 	if (found.disabled == call->disabled)
 		return FYNQ_OK;
+	if (!call->disabled)
+		FYNQ_TRY(fynq_erasure_none(rq, found.id));
 	FYNQ_TRY(fynq_provider()->set_disabled(rq, found.id, call->disabled));
 	fynq_audit(rq, call->disabled ? FYNQ_EVENT_DISABLED : FYNQ_EVENT_ENABLED, found.id,
 	    (struct fynq_str){ 0 });

@@ -14,6 +14,9 @@ enum { RUN_MAX = 100 };
 static const struct fynq_stmt begin_erasure = { "begin_erasure", FYNQ_AS_SERVICE, FYNQ_REPEATABLE,
 	"select fynq.erase_begin($1::uuid)" };
 
+static const struct fynq_stmt find_erasure = { "find_erasure", FYNQ_AS_SERVICE, FYNQ_REPEATABLE,
+	"select from fynq.erasures where user_id = $1::uuid" };
+
 static const struct fynq_stmt erase_rows = { "erase_rows", FYNQ_AS_SERVICE, FYNQ_REPEATABLE,
 	"select fynq.erase_rows($1::uuid)" };
 
@@ -45,6 +48,16 @@ fynq_erasure_add(struct fynq_req *rq, struct fynq_str user)
 	fynq_standing_forget(user);
 	fynq_audit(rq, FYNQ_EVENT_DELETION_ASKED, user, (struct fynq_str){ 0 });
 	return FYNQ_OK;
+}
+
+enum fynq_err
+fynq_erasure_none(struct fynq_req *rq, struct fynq_str user)
+{
+	struct fynq_rows rows;
+
+	FYNQ_TRY(fynq_db_run(rq, &find_erasure, FYNQ_ARGS(user), &rows));
+	return rows.n == 0 ? FYNQ_OK
+			   : fynq_fail(rq, FYNQ_E_CONFLICT, "The account is being erased.");
 }
 
 /*

@@ -14,6 +14,9 @@
 /* Record that the user is to be erased. Fails as fynq_db_run(). */
 enum fynq_err fynq_erasure_add(struct fynq_req *rq, struct fynq_str user) FYNQ_MUST_CHECK;
 
+/* CONFLICT where the user is to be erased: nobody enables such an account again. */
+enum fynq_err fynq_erasure_none(struct fynq_req *rq, struct fynq_str user) FYNQ_MUST_CHECK;
+
 /*
  * Erase that user now. What fails stays recorded for the upkeep, and is logged; rq's problem then
  * says what failed.

@@ -6,6 +6,7 @@
 #include "base/jobs.h"
 #include "identity/audit.h"
 #include "identity/outbox.h"
+#include "identity/standing.h"
 #include "limits/attempts.h"
 
 enum { EVERY_MS = 60000 };
@@ -23,6 +24,7 @@ fynq_upkeep_run(struct fynq_req *rq, bool now)
 	fynq_outbox_run(rq);
 	fynq_attempts_forget(rq);
 	fynq_audit_forget(rq);
+	fynq_standing_sweep(rq);
 	return fynq_erasure_run(rq, now);
 }
 

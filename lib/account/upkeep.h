@@ -1,6 +1,6 @@
 /*
  * What has to be done about accounts from time to time: mails that could not be sent, erasures that
- * were not finished, records that are too old.
+ * were not finished, records and sessions that are too old.
  *
  * The auth responder has it as its companion. Each of its processes does all of it a minute after
  * the last time; several may do so at once, as rows are locked while they are worked on. As plain

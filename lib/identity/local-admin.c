@@ -13,10 +13,12 @@ static const struct fynq_stmt create_account = {
 /*
  * Changes of an account go one after the other, and after a sign-in that has begun. This is a
  * statement of its own because the next one must begin, and find the new session, when the lock is
- * held.
+ * held. No lock of the key: a refresh holds its session, which is to be deleted here, when its new
+ * token asks for the key, and each would wait for the other.
  */
 static const struct fynq_stmt lock_account = { "lock_account", FYNQ_AS_SERVICE, FYNQ_ONCE,
-	"select id from auth.users where id = $1::uuid and deleted_at is null for update" };
+	"select id from auth.users where id = $1::uuid and deleted_at is null"
+	" for no key update" };
 
 /* Sessions go with their refresh tokens. What is so already is left as it is, sessions and all. */
 #define ENDING "with u as ("

@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/config.h"
+#include "base/log.h"
 #include "data/db.h"
 #include "identity/standing.h"
 
@@ -25,6 +26,10 @@ static struct {
 static const struct fynq_stmt account_state = { "account_state", FYNQ_AS_SERVICE, FYNQ_REPEATABLE,
 	"select present, disabled, stands, role from fynq.account_state($1::uuid, $2::uuid)" };
 enum { PRESENT, DISABLED, STANDS, ROLE };
+
+/* $1 days. */
+static const struct fynq_stmt forget_sessions = { "forget_sessions", FYNQ_AS_SERVICE,
+	FYNQ_REPEATABLE, "select fynq.forget_sessions($1::int)" };
 
 /* FNV-1a over the user's id. */
 static struct entry *
@@ -137,4 +142,17 @@ fynq_standing_check(struct fynq_req *rq)
 		return fynq_fail(rq, FYNQ_E_UNAUTHORIZED, NULL);
 	remember(&asked);
 	return FYNQ_OK;
+}
+
+void
+fynq_standing_sweep(struct fynq_req *rq)
+{
+	struct fynq_problem problem = rq->problem;
+	struct fynq_str days = fynq_arena_printf(
+	    rq->arena, "%lld", (long long)fynq_config.session_days);
+	struct fynq_rows rows;
+
+	if (fynq_db_run(rq, &forget_sessions, FYNQ_ARGS(days), &rows) != FYNQ_OK)
+		fynq_log(FYNQ_LOG_WARN, "standing", "old sessions were not deleted");
+	rq->problem = problem;
 }

@@ -24,4 +24,10 @@ enum fynq_err fynq_standing_check(struct fynq_req *rq) FYNQ_MUST_CHECK;
 /* Something about the account user, a UUID, has changed: this process asks anew. */
 void fynq_standing_forget(struct fynq_str user);
 
+/*
+ * Delete sessions that were not used for FYNQ_SESSION_DAYS, some thousands at a time, where they
+ * are fynq's own. Where that fails the log says so; rq->problem is as before.
+ */
+void fynq_standing_sweep(struct fynq_req *rq);
+
 #endif

@@ -78,12 +78,22 @@ comment on function fynq.account_of(text) is 'The account of an address, or null
 
 -- Adds a row, and gives whose account it is about. Where that is not known but the address of a mail
 -- is, it is looked up here: so what is done is the same whether or not there is such an account.
+--
+-- A request that ends after its user was erased does not say any more where they were. One that
+-- ends before keeps the account until its row stands, for audit_forget_user() to find.
 create function fynq.audit_add(id uuid, event text, actor uuid, subject uuid, email text,
   address inet, detail text, request_id text) returns uuid
 language plpgsql security definer set search_path = '' as $$
+declare
+  there int;
 begin
   if email is not null then
     subject := fynq.account_of(email);
+  end if;
+  perform from auth.users u where u.id in (actor, subject) order by u.id for key share;
+  get diagnostics there = row_count;
+  if there < (select count(distinct w.id) from unnest(array[actor, subject]) as w (id)) then
+    address := null;
   end if;
   insert into fynq.audit (id, event, actor, subject, address, detail, request_id)
   values (audit_add.id, audit_add.event, audit_add.actor, audit_add.subject, audit_add.address,

@@ -85,6 +85,29 @@ end
 $$;
 comment on function fynq.end_sessions(uuid) is 'Ends every session of an account; how many.';
 
+-- Deletes sessions that no refresh continues any more, some at a time, and with them where somebody
+-- was: those that are over, and those that were not used for that many days. A session that is in
+-- use at this moment stays. On Supabase they are Supabase's to delete.
+create function fynq.forget_sessions(days int) returns bigint
+language plpgsql security definer set search_path = '' as $$
+declare
+  n bigint;
+begin
+  if obj_description('auth.sessions'::regclass, 'pg_class') is distinct from 'Made by fynq.' then
+    return 0;
+  end if;
+  delete from auth.sessions s where s.id in (
+    select o.id from auth.sessions o
+    where o.not_after <= now()
+      or coalesce(o.refreshed_at, o.created_at) <= now() - make_interval(days => greatest(days, 1))
+    limit 10000 for update skip locked
+  );
+  get diagnostics n = row_count;
+  return n;
+end
+$$;
+comment on function fynq.forget_sessions(int) is 'Deletes sessions that nobody can go on with.';
+
 -- Where the layout is Supabase's, only addresses of accounts that do not come from a company's own
 -- sign-in are unique, and indexed as they are: in lower case. fynq writes them so, too.
 do $$
@@ -157,19 +180,22 @@ comment on function fynq.accounts(uuid, text, boolean, text, timestamptz, uuid, 
   'Accounts, the newest first; arguments that are null do not count.';
 
 revoke all on function fynq.role_of(jsonb), fynq.account_state(uuid, uuid), fynq.sessions(uuid),
-  fynq.end_session(uuid, uuid), fynq.end_sessions(uuid), fynq.account_by_email(text),
+  fynq.end_session(uuid, uuid), fynq.end_sessions(uuid), fynq.forget_sessions(int),
+  fynq.account_by_email(text),
   fynq.accounts(uuid, text, boolean, text, timestamptz, uuid, int)
   from public;
 grant execute on function fynq.role_of(jsonb), fynq.account_state(uuid, uuid), fynq.sessions(uuid),
-  fynq.end_session(uuid, uuid), fynq.end_sessions(uuid), fynq.account_by_email(text),
+  fynq.end_session(uuid, uuid), fynq.end_sessions(uuid), fynq.forget_sessions(int),
+  fynq.account_by_email(text),
   fynq.accounts(uuid, text, boolean, text, timestamptz, uuid, int)
   to service_role;
 
--- On Supabase the table is not ours to index; there it has such an index of its own.
+-- On Supabase the tables are not ours to index; there users have such an index of their own.
 do $$
 begin
   if obj_description('auth.users'::regclass, 'pg_class') = 'Made by fynq.' then
     create index users_created_at_id_idx on auth.users (created_at, id);
+    create index sessions_used_at_idx on auth.sessions (coalesce(refreshed_at, created_at));
   end if;
 end
 $$;
@@ -255,6 +281,7 @@ do $$
 begin
   if obj_description('auth.users'::regclass, 'pg_class') = 'Made by fynq.' then
     drop index auth.users_created_at_id_idx;
+    drop index auth.sessions_used_at_idx;
   end if;
 end
 $$;
@@ -262,6 +289,7 @@ $$;
 drop function fynq.accounts(uuid, text, boolean, text, timestamptz, uuid, int);
 drop type fynq.account;
 drop function fynq.account_by_email(text);
+drop function fynq.forget_sessions(int);
 drop function fynq.end_sessions(uuid);
 drop function fynq.end_session(uuid, uuid);
 drop function fynq.sessions(uuid);

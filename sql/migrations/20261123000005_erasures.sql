@@ -105,7 +105,7 @@ comment on function fynq.export_begin(uuid, int, interval, timestamptz) is
   'Counts an export, or says in how many seconds it may be asked for.';
 
 -- The account as its user may have it: neither hash nor tokens. Through another service it has
--- identities; only Supabase keeps those.
+-- identities; only Supabase keeps those, and telephone numbers, so that column need not be there.
 create function fynq.export_account(account uuid) returns json
 language plpgsql stable security definer set search_path = '' as $$
 declare
@@ -127,6 +127,7 @@ begin
     select json_build_object(
       'id', u.id,
       'email', u.email,
+      'phone', nullif(to_jsonb(u) ->> 'phone', ''),
       'role', case u.raw_app_meta_data ->> 'role'
         when 'admin' then 'admin' when 'teacher' then 'teacher' else 'student' end,
       'created_at', u.created_at,

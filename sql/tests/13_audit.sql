@@ -104,6 +104,11 @@ select isnt((select address from fynq.audit where id = pg_temp.id(3)), null, 'th
 delete from auth.users where id = pg_temp.uid('other');
 select is((select count(*) from fynq.audit where subject = pg_temp.uid('other')), 2::bigint,
   'the record outlives the account');
+select pg_temp.add(12, 'exported', 'other', 'other') \g /dev/null
+select pg_temp.add(13, 'role_changed', 'admin', 'other') \g /dev/null
+select results_eq($$
+  select host(address), detail from fynq.audit where id in (pg_temp.id(12), pg_temp.id(13))
+$$, $$ values (null, 'word'), (null, 'word') $$, 'what ends after the erasure says not where');
 
 -- How it is found.
 select matches(pg_temp.plan('service', v.query), v.index, v.index)

@@ -1,7 +1,7 @@
 -- Accounts as the service asks about them: what holds of one now, its sessions, the list of admins.
 begin;
 \ir common.psql
-select plan(51);
+select plan(57);
 
 -- What the service is told about an account and a session: "there disabled stands role".
 create function pg_temp.state(account uuid, session uuid) returns text language sql as $$
@@ -81,6 +81,22 @@ select ok(exists (select from auth.sessions where id = pg_temp.id(2)), 'and no o
 select is(fynq.end_sessions(pg_temp.uid('student')), 2, 'all of an account''s are ended');
 select ok(exists (select from auth.sessions where id = pg_temp.id(4)), 'and no other''s');
 
+-- Sessions that nobody goes on with.
+delete from auth.sessions;
+insert into auth.sessions (id, user_id, created_at, refreshed_at, not_after) values
+  (pg_temp.id(11), pg_temp.uid('student'), now() - interval '61 days', null, null),
+  (pg_temp.id(12), pg_temp.uid('student'), now() - interval '61 days', now() - interval '59 days',
+    null),
+  (pg_temp.id(13), pg_temp.uid('student'), now(), now(), now() - interval '1 second'),
+  (pg_temp.id(14), pg_temp.uid('student'), now() - interval '3 hours', null, null);
+select is(pg_temp.value('service', 'select fynq.forget_sessions(60)'), '2',
+  'sessions that are over, or were not used for so long');
+select is(fynq.forget_sessions(60), 2::bigint, 'they go');
+select is((select string_agg(s.id::text, ' ' order by s.id) from auth.sessions s
+    where s.user_id = pg_temp.uid('student')),
+  pg_temp.id(12) || ' ' || pg_temp.id(14), 'and no other');
+select is(fynq.forget_sessions(-9), 1::bigint, 'a day is the least');
+
 -- By its address.
 select is(pg_temp.value('service', 'select fynq.account_by_email(''STUDENT@test.invalid'')'),
   pg_temp.uid('student')::text, 'an address has its account in whatever case');
@@ -128,6 +144,7 @@ select is(pg_temp.attempt(a.name, format('select %s', f.call)), '42501',
 from (values ('anon'), ('admin')) as a (name)
 cross join (values ('fynq.account_state(null, null)'),
   ('fynq.end_sessions(null)'),
+  ('fynq.forget_sessions(null)'),
   ('fynq.accounts(null, null, null, null, null, null, 1)')) as f (call);
 
 select * from finish();

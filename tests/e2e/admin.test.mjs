@@ -5,7 +5,7 @@ import { randomUUID } from "node:crypto";
 import { before, describe, it, test } from "node:test";
 
 import { admin, asRole } from "./lib/accounts.mjs";
-import { api, db, register } from "./lib/fynq.mjs";
+import { api, db, register, waitUntil } from "./lib/fynq.mjs";
 import { assertProblem } from "./lib/problem.mjs";
 import { claimsOf } from "./lib/tokens.mjs";
 
@@ -384,4 +384,32 @@ describe("sessions", { concurrency: 4 }, () => {
       [student.id, claimsOf(student.token).session_id]);
     assert.equal((await sessions(student.token)).length, 1);
   });
+});
+
+test("a refresh and a change of its account do not wait for each other", async () => {
+  const student = await register();
+  const mark = Math.trunc(Math.random() * 2 ** 31);
+  // A refresh has its session locked when its new token refers to the account.
+  const refresh = db.run(`do $do$
+    begin
+      set local lock_timeout = '500ms';
+      perform from auth.sessions where user_id = '${student.id}' for update;
+      perform pg_advisory_xact_lock(${mark});
+      for i in 1..200 loop
+        exit when exists (select from pg_locks l
+          where not l.granted and pg_backend_pid() = any(pg_blocking_pids(l.pid)));
+        perform pg_sleep(0.05);
+        assert i < 200, 'nobody waits for the session';
+      end loop;
+      perform from auth.users where id = '${student.id}' for key share;
+    end $do$`);
+  const changed = waitUntil(() => db.query(
+    "select from pg_locks where locktype = 'advisory' and objid = $1::oid", [mark]).then(
+    (rows) => rows.length > 0)).then(() => patch(student.id, { role: "teacher" }));
+  await Promise.all([refresh, changed]);
+  const { status, json, text } = await changed;
+  assert.equal(status, 200, text);
+  assert.equal(json.role, "teacher");
+  const body = { refresh_token: student.refreshToken };
+  assertProblem(await api("POST", "/auth/refresh", { body }), 401, "bad_refresh_token");
 });

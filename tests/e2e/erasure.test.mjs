@@ -9,6 +9,7 @@ import path from "node:path";
 import { after, before, describe, it } from "node:test";
 import { promisify } from "node:util";
 
+import { admin } from "./lib/accounts.mjs";
 import { startStack, waitUntil } from "./lib/fynq.mjs";
 import { filePart, form } from "./lib/form.mjs";
 import { Pictures } from "./lib/pictures.mjs";
@@ -225,6 +226,16 @@ describe("a user who leaves", () => {
     assert.equal(answer.status, 202, answer.text);
     await assertOut(one);
     assert.equal((await own.api("GET", "/users/me", { token: one.token })).status, 401);
+
+    // Nor does anybody let it in again.
+    const { token } = await admin(own);
+    const body = { disabled: false };
+    assertProblem(await own.api("PATCH", `/users/${one.id}`, { token, body }), 409, "conflict");
+    const enabled = await own.fynqctl(["user", "enable", one.id]);
+    assert.deepEqual([enabled.code, enabled.stderr],
+      [1, "fynqctl: user: The account is being erased.\n"]);
+    await assertOut(one);
+
     const { code, stdout, stderr } = await own.fynqctl(["upkeep"]);
     assert.equal(code, 1, stdout + stderr);
     assert.equal((await own.db.query("select * from auth.users where id = $1", [one.id])).length, 1);

@@ -177,3 +177,16 @@ test("as plain CGI it is asked each time", async () => {
   await own.db.run("delete from auth.sessions where user_id = $1", [student.id]);
   assertProblem(await get(), 401, "unauthorized");
 });
+
+test("the upkeep takes away sessions that were not used for so long that none continues them",
+  async () => {
+    const student = await own.register();
+    const { session_id: old } = claimsOf((await login(student)).token);
+    await own.db.run(
+      "update auth.sessions set created_at = now() - interval '61 days' where id = $1", [old]);
+    const { code, stderr } = await own.fynqctl(["upkeep"]);
+    assert.equal(code, 0, stderr);
+    const left = await own.db.query(
+      "select id from auth.sessions where user_id = $1", [student.id]);
+    assert.deepEqual(left.map(({ id }) => id), [claimsOf(student.token).session_id]);
+  });

@@ -57,7 +57,7 @@ create trigger audit_keep_all before truncate on fynq.audit
   for each statement execute function fynq.keep_audit();
 
 -- The account of an address, or null. On Supabase the index begins with instance_id, which is
--- always the same there.
+-- always the same there; who comes by a company's own sign-in may have the address of another.
 do $$
 begin
   execute format($f$
@@ -67,11 +67,16 @@ begin
       where %s lower(u.email::text) = lower(account_of.email) and u.deleted_at is null
       limit 1
     $body$
-  $f$, case when exists (
-    select from pg_catalog.pg_attribute a
-    where a.attrelid = 'auth.users'::regclass and a.attname = 'instance_id'
-      and not a.attisdropped
-  ) then 'u.instance_id = ''00000000-0000-0000-0000-000000000000'' and' else '' end);
+  $f$, (
+    select string_agg(v.condition, ' ') from (values
+      ('instance_id', 'u.instance_id = ''00000000-0000-0000-0000-000000000000'' and'),
+      ('is_sso_user', 'not u.is_sso_user and')
+    ) as v (name, condition)
+    where exists (
+      select from pg_catalog.pg_attribute a
+      where a.attrelid = 'auth.users'::regclass and a.attname = v.name and not a.attisdropped
+    )
+  ));
 end
 $$;
 comment on function fynq.account_of(text) is 'The account of an address, or null.';

@@ -381,7 +381,7 @@ describe("admins", { concurrency: 4 }, () => {
     const phone = String(Math.trunc(Math.random() * 1e14) + 1e14);
     await own.db.run(`update auth.users
       set email = null, phone = $2, raw_app_meta_data = null where id = $1::uuid`, [id, phone]);
-    const { access_token: token } = await good(refresh(refreshToken));
+    const { access_token: token, refresh_token: next } = await good(refresh(refreshToken));
     assert.equal((await good(me(token))).role, "student");
     const account = await good(own.api("GET", `/users/${id}`, { token: boss.access_token }));
     assert.deepEqual([account.email, account.role], [null, "student"]);
@@ -392,9 +392,24 @@ describe("admins", { concurrency: 4 }, () => {
     assert.equal(held.phone, phone);
     await good(own.api("POST", "/users/me/export", { token }));
     await good(change(id, { role: "teacher" }));
-    await good(own.fynqctl(["user", "disable", id]).then(({ code: status, stderr: text }) =>
-      ({ status, text })), 0);
-    assertProblem(await me(token), 401, "unauthorized");
+    assertProblem(await refresh(next), 401, "bad_refresh_token");
+    const { code, stderr } = await own.fynqctl(["user", "disable", id]);
+    assert.equal(code, 0, stderr);
+    const changed = await good(own.api("GET", `/users/${id}`, { token: boss.access_token }));
+    assert.deepEqual([changed.email, changed.role, changed.disabled], [null, "teacher", true]);
+  });
+
+  it("of two accounts of one address, the record is about the one with a password", async () => {
+    const address = email();
+    await own.db.run(`insert into auth.users (instance_id, id, email, is_sso_user)
+      values ('00000000-0000-0000-0000-000000000000', gen_random_uuid(), $1, true)`, [address]);
+    const student = await own.register({ email: address });
+    await good(login(student));
+    assertProblem(await login({ ...student, password: "wrong" }), 401, "bad_credentials");
+    const { items } = await good(
+      own.api("GET", `/audit?user_id=${student.id}`, { token: boss.access_token }));
+    assert.deepEqual(items.map(({ event }) => event),
+      ["sign_in_failed", "signed_in", "registered"]);
   });
 
   it("an account that Supabase has kept as deleted is none", async () => {

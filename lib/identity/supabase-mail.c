@@ -157,6 +157,16 @@ email_of(struct fynq_req *rq)
 	return fynq_claims_text(claims, "email");
 }
 
+/* Has the caller signed in? The token's address may have become another account's since. */
+static bool
+is_caller(const struct fynq_req *rq, struct json_object *session)
+{
+	struct json_object *user = NULL;
+
+	json_object_object_get_ex(session, "user", &user);
+	return fynq_str_eq(fynq_claims_text(user, "id"), rq->caller.id);
+}
+
 /* There is no call to check a password but to sign in; the session of that ends at once. */
 static enum fynq_err
 check_password(struct fynq_req *rq, struct fynq_str password)
@@ -179,7 +189,7 @@ check_password(struct fynq_req *rq, struct fynq_str password)
 	if (token.n == 0)
 		return fynq_supabase_nonsense(rq, &ask);
 	end_sessions(rq, "/logout?scope=local", token);
-	return FYNQ_OK;
+	return is_caller(rq, answer.json) ? FYNQ_OK : fynq_fail(rq, FYNQ_E_BAD_CREDENTIALS, NULL);
 }
 
 /* A process that dies in between leaves the old password, and at worst a session too many. */

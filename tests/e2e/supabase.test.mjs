@@ -604,6 +604,19 @@ describe("with stricter rules", () => {
   });
 });
 
+it("the password of who has one's former address is not one's own", async () => {
+  const student = await own.register();
+  const now = [student.id, email()];
+  await own.db.query("update auth.users set email = $2 where id = $1::uuid returning id", now);
+  await own.db.query(`update auth.identities set identity_data = identity_data ||
+    jsonb_build_object('email', $2::text) where user_id = $1::uuid returning id`, now);
+  const body = { email: student.email, password: password(), birth_date: "2000-01-01" };
+  await good(post("register", body), 201);
+  const answer = await own.api("PUT", "/auth/password",
+    { token: student.token, body: { current: body.password, password: password() } });
+  assertProblem(answer, 401, "bad_credentials");
+});
+
 describe("with confirmation", () => {
   it("the answer is the same for addresses that are new, known and confirmed", async () => {
     const { email: confirmed } = await own.register();

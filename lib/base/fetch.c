@@ -8,7 +8,7 @@
 #include "fetch.h"
 #include "log.h"
 
-enum { HANDLES = 16, HEADER_MAX = 8192 };
+enum { HANDLES = 16 };
 
 /* Handles that are not in use, with the connections that they keep. */
 static struct {
@@ -111,24 +111,15 @@ on_header(char *p, size_t size, size_t n, void *arg)
 }
 
 static struct curl_slist *
-list_headers(const struct fynq_fetch *fetch)
+list_headers(struct fynq_arena *a, const struct fynq_fetch *fetch)
 {
 	/* No "Expect: 100-continue": it costs a second where the server does not know it. */
-	struct curl_slist *list = curl_slist_append(NULL, "Expect:"), *longer;
-	char line[HEADER_MAX];
+	struct curl_slist *list = curl_slist_append(NULL, "Expect:");
 
-	for (size_t i = 0; list != NULL && i < fetch->n_headers; i++) {
-		struct fynq_str header = fetch->headers[i];
-
-		if (header.n >= sizeof(line))
-			continue;
-		memcpy(line, header.p, header.n);
-		line[header.n] = '\0';
-		if ((longer = curl_slist_append(list, line)) == NULL)
-			break;
-		list = longer;
-	}
-	explicit_bzero(line, sizeof(line));
+	for (size_t i = 0; list != NULL && i < fetch->n_headers; i++)
+		list = curl_slist_append(list, fynq_arena_strdup(a, fetch->headers[i]));
+	if (list == NULL)
+		fynq_log_fatal("fetch", "no memory for headers");
 	return list;
 }
 
@@ -177,7 +168,7 @@ fynq_fetch(struct fynq_arena *a, const char *event, const struct fynq_fetch *fet
     struct fynq_fetched *fetched_r)
 {
 	struct answer answer = { FYNQ_BUF_INIT(fetch->max), -1, -1 };
-	struct curl_slist *headers = list_headers(fetch);
+	struct curl_slist *headers = list_headers(a, fetch);
 	CURL *easy = take_handle();
 	enum fynq_fetch_end end;
 	CURLcode code;

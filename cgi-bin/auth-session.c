@@ -116,16 +116,15 @@ post_logout(struct fynq_req *rq, const void *in_)
 	return fynq_reply_empty(rq, 204);
 }
 
+#define SIGNED_IN FYNQ_SQL_TIME("s.created_at")
+#define REFRESHED FYNQ_SQL_TIME("s.refreshed_at")
+
 /* $1 the account, $2 the session that asks. */
 static const struct fynq_stmt list_sessions = { "list_sessions", FYNQ_AS_SERVICE, FYNQ_REPEATABLE,
 	"select json_build_object('items', coalesce(json_agg(json_build_object("
 	" 'id', s.id, 'current', coalesce(s.id = $2::uuid, false), 'user_agent', s.user_agent,"
-	" 'ip', s.ip, 'created_at', " FYNQ_SQL_TIME(
-	    "s.created_at") ","
-			    " 'refreshed_at', " FYNQ_SQL_TIME(
-				"s.refreshed_at") ")"
-						  " order by s.created_at desc, s.id desc), '[]')) "
-						  "from fynq.sessions($1::uuid) s" };
+	" 'ip', s.ip, 'created_at', " SIGNED_IN ", 'refreshed_at', " REFRESHED ")"
+	" order by s.created_at desc, s.id desc), '[]')) from fynq.sessions($1::uuid) s" };
 
 /* $1 the account, $2 the session. */
 static const struct fynq_stmt end_session = { "end_session", FYNQ_AS_SERVICE, FYNQ_ONCE,

@@ -19,7 +19,7 @@ static const struct fynq_field register_in[] = {
 	    .format = FYNQ_F_LINE, .max = 100),
 	FYNQ_FIELD(register_in, locale, FYNQ_IN_BODY, "The user's language, as en-GB.",
 	    .format = FYNQ_F_LOCALE),
-	FYNQ_FIELD_END
+	FYNQ_FIELD_END,
 };
 
 static const struct fynq_field login_in[] = {
@@ -27,24 +27,25 @@ static const struct fynq_field login_in[] = {
 	    .format = FYNQ_F_EMAIL),
 	FYNQ_FIELD(login_in, password, FYNQ_IN_BODY | FYNQ_REQUIRED | FYNQ_SECRET, "Its password.",
 	    .max = FYNQ_PASSWORD_MAX, .blank = true),
-	FYNQ_FIELD_END
+	FYNQ_FIELD_END,
 };
 
 static const struct fynq_field refresh_in[] = {
 	FYNQ_FIELD(refresh_in, refresh_token, FYNQ_IN_BODY | FYNQ_REQUIRED | FYNQ_SECRET,
 	    "The newest refresh token of the session; it works once.", .max = 512),
-	FYNQ_FIELD_END
+	FYNQ_FIELD_END,
 };
 
 static const struct fynq_field logout_in[] = {
 	FYNQ_FIELD(logout_in, scope, FYNQ_IN_BODY,
 	    "Which sessions end: local (this one, the default), global (all) or others.",
 	    .values = fynq_scope_names),
-	FYNQ_FIELD_END
+	FYNQ_FIELD_END,
 };
 
 static const struct fynq_field session_in[] = {
-	FYNQ_FIELD(session_in, id, FYNQ_IN_PATH, "The session."), FYNQ_FIELD_END
+	FYNQ_FIELD(session_in, id, FYNQ_IN_PATH, "The session."),
+	FYNQ_FIELD_END,
 };
 
 static const struct fynq_field verify_in[] = {
@@ -52,13 +53,13 @@ static const struct fynq_field verify_in[] = {
 	    .values = fynq_token_kinds),
 	FYNQ_FIELD(verify_in, token, FYNQ_IN_BODY | FYNQ_REQUIRED | FYNQ_SECRET,
 	    "The token of the link; it works once.", .max = MAIL_TOKEN_MAX),
-	FYNQ_FIELD_END
+	FYNQ_FIELD_END,
 };
 
 static const struct fynq_field recover_in[] = {
 	FYNQ_FIELD(recover_in, email, FYNQ_IN_BODY | FYNQ_REQUIRED, "The address of the account.",
 	    .format = FYNQ_F_EMAIL),
-	FYNQ_FIELD_END
+	FYNQ_FIELD_END,
 };
 
 static const struct fynq_field reset_in[] = {
@@ -66,7 +67,7 @@ static const struct fynq_field reset_in[] = {
 	    "The token of the recovery mail's link; it works once.", .max = MAIL_TOKEN_MAX),
 	FYNQ_FIELD(reset_in, password, FYNQ_IN_BODY | FYNQ_REQUIRED | FYNQ_SECRET, PASSWORD_DOC,
 	    .min = FYNQ_PASSWORD_MIN, .max = FYNQ_PASSWORD_MAX, .blank = true),
-	FYNQ_FIELD_END
+	FYNQ_FIELD_END,
 };
 
 static const struct fynq_field resend_in[] = {
@@ -74,7 +75,7 @@ static const struct fynq_field resend_in[] = {
 	    .format = FYNQ_F_EMAIL),
 	FYNQ_FIELD(resend_in, type, FYNQ_IN_BODY | FYNQ_REQUIRED, "Which mail.",
 	    .values = fynq_token_kinds),
-	FYNQ_FIELD_END
+	FYNQ_FIELD_END,
 };
 
 static const struct fynq_field password_in[] = {
@@ -82,15 +83,15 @@ static const struct fynq_field password_in[] = {
 	    "The password that holds now.", .max = FYNQ_PASSWORD_MAX, .blank = true),
 	FYNQ_FIELD(password_in, password, FYNQ_IN_BODY | FYNQ_REQUIRED | FYNQ_SECRET, PASSWORD_DOC,
 	    .min = FYNQ_PASSWORD_MIN, .max = FYNQ_PASSWORD_MAX, .blank = true),
-	FYNQ_FIELD_END
+	FYNQ_FIELD_END,
 };
 
 /* The one method of PKCE that hides the verifier. */
 static const char *const challenge_methods[] = { "S256", "s256", NULL };
 
-static const struct fynq_field oauth_in[] = { FYNQ_FIELD(oauth_in, provider, FYNQ_IN_PATH,
-						  "The other service, such as google.",
-						  .format = FYNQ_F_LINE, .max = 64),
+static const struct fynq_field oauth_in[] = {
+	FYNQ_FIELD(oauth_in, provider, FYNQ_IN_PATH, "The other service, such as google.",
+	    .format = FYNQ_F_LINE, .max = 64),
 	FYNQ_FIELD(oauth_in, redirect_to, FYNQ_IN_QUERY | FYNQ_REQUIRED,
 	    "The page to come back to, one of those that the admin has listed.", .max = 1024),
 	FYNQ_FIELD(oauth_in, code_challenge, FYNQ_IN_QUERY | FYNQ_REQUIRED,
@@ -99,47 +100,53 @@ static const struct fynq_field oauth_in[] = { FYNQ_FIELD(oauth_in, provider, FYN
 	    .values = challenge_methods),
 	FYNQ_FIELD(oauth_in, state, FYNQ_IN_QUERY | FYNQ_REQUIRED,
 	    "Comes back with the code: the page knows by it that it asked.", .min = 8, .max = 512),
-	FYNQ_FIELD_END };
+	FYNQ_FIELD_END,
+};
 
-static const struct fynq_field callback_in[] = { FYNQ_FIELD(callback_in, flow, FYNQ_IN_QUERY,
-						     "What was begun.", .max = 64),
+static const struct fynq_field callback_in[] = {
+	FYNQ_FIELD(callback_in, flow, FYNQ_IN_QUERY, "What was begun.", .max = 64),
 	FYNQ_FIELD(callback_in, code, FYNQ_IN_QUERY, "Buys a session.", .max = CODE_MAX),
 	FYNQ_FIELD(
 	    callback_in, error, FYNQ_IN_QUERY, "Why there is no code.", .max = 256, .blank = true),
 	FYNQ_FIELD(callback_in, error_code, FYNQ_IN_QUERY, "Likewise.", .max = 256, .blank = true),
 	FYNQ_FIELD(
 	    callback_in, error_description, FYNQ_IN_QUERY, "Likewise.", .max = 4000, .blank = true),
-	FYNQ_FIELD_END };
+	FYNQ_FIELD_END,
+};
 
 static const struct fynq_field exchange_in[] = {
 	FYNQ_FIELD(exchange_in, code, FYNQ_IN_BODY | FYNQ_REQUIRED | FYNQ_SECRET,
 	    "The code that the page got.", .max = CODE_MAX),
 	FYNQ_FIELD(exchange_in, code_verifier, FYNQ_IN_BODY | FYNQ_REQUIRED | FYNQ_SECRET,
 	    "What the challenge was made of (RFC 7636).", .min = 43, .max = 128),
-	FYNQ_FIELD_END
+	FYNQ_FIELD_END,
 };
 
-static const struct fynq_field user_out[] = { FYNQ_OUT("id", UUID, "The account's id."),
+static const struct fynq_field user_out[] = {
+	FYNQ_OUT("id", UUID, "The account's id."),
 	FYNQ_OUT("email", STRING, "Its address."),
 	FYNQ_OUT("role", STRING, "student, teacher or admin."),
 	FYNQ_OUT("display_name", STRING, "What to call the user.", .flags = FYNQ_NULLABLE),
 	FYNQ_OUT("locale", STRING, "The user's language.", .flags = FYNQ_NULLABLE),
-	FYNQ_OUT("created_at", TIME, "When the account was made."), FYNQ_FIELD_END };
+	FYNQ_OUT("created_at", TIME, "When the account was made."),
+	FYNQ_FIELD_END,
+};
 
-static const struct fynq_field session_out[] = { FYNQ_OUT("access_token", STRING,
-						     "For the Authorization header, as Bearer."),
+static const struct fynq_field session_out[] = {
+	FYNQ_OUT("access_token", STRING, "For the Authorization header, as Bearer."),
 	FYNQ_OUT("token_type", STRING, "bearer."),
 	FYNQ_OUT("expires_in", INT, "How long the access token is valid, in seconds."),
 	FYNQ_OUT("expires_at", INT, "When it expires, in seconds since 1970."),
 	FYNQ_OUT("refresh_token", STRING, "Buys the next session, once."),
 	FYNQ_OUT("user", OBJECT, "The account; GET /api/v1/users/me has the whole profile.",
 	    .sub = user_out),
-	FYNQ_FIELD_END };
+	FYNQ_FIELD_END,
+};
 
 /* Without a session where the address must be confirmed first: the user is all there is then. */
-static const struct fynq_field registered_out[] = { FYNQ_OUT("access_token", STRING,
-							"For the Authorization header, as Bearer.",
-							.flags = FYNQ_OPTIONAL),
+static const struct fynq_field registered_out[] = {
+	FYNQ_OUT("access_token", STRING, "For the Authorization header, as Bearer.",
+	    .flags = FYNQ_OPTIONAL),
 	FYNQ_OUT("token_type", STRING, "bearer.", .flags = FYNQ_OPTIONAL),
 	FYNQ_OUT("expires_in", INT, "How long the access token is valid, in seconds.",
 	    .flags = FYNQ_OPTIONAL),
@@ -148,25 +155,28 @@ static const struct fynq_field registered_out[] = { FYNQ_OUT("access_token", STR
 	FYNQ_OUT("refresh_token", STRING, "Buys the next session, once.", .flags = FYNQ_OPTIONAL),
 	FYNQ_OUT("user", OBJECT, "The account; alone where a mail must be answered first.",
 	    .sub = user_out),
-	FYNQ_FIELD_END };
+	FYNQ_FIELD_END,
+};
 
-static const struct fynq_field sessions_item[] = { FYNQ_OUT("id", UUID, "The session's id."),
+static const struct fynq_field sessions_item[] = {
+	FYNQ_OUT("id", UUID, "The session's id."),
 	FYNQ_OUT("current", BOOL, "It is the one that asks."),
 	FYNQ_OUT("user_agent", STRING, "What signed in, in its own words.", .flags = FYNQ_NULLABLE),
 	FYNQ_OUT("ip", STRING, "Where it signed in from.", .flags = FYNQ_NULLABLE),
 	FYNQ_OUT("created_at", TIME, "When it signed in."),
 	FYNQ_OUT("refreshed_at", TIME, "When it last got new tokens.", .flags = FYNQ_NULLABLE),
-	FYNQ_FIELD_END };
+	FYNQ_FIELD_END,
+};
 
 static const struct fynq_field sessions_out[] = {
 	FYNQ_OUT("items", ARRAY, "The caller's sessions, the newest first; 100 at most.",
 	    .sub = sessions_item),
-	FYNQ_FIELD_END
+	FYNQ_FIELD_END,
 };
 
 static const struct fynq_field keys_out[] = {
 	FYNQ_OUT("keys", ARRAY, "Public keys (RFC 7517); none where tokens are HS256."),
-	FYNQ_FIELD_END
+	FYNQ_FIELD_END,
 };
 
 static const enum fynq_err register_errors[] = { FYNQ_E_FORBIDDEN, FYNQ_E_UNDER_AGE,

@@ -12,10 +12,13 @@ static fynq_handler get_file, get_content;
 struct file_in {
 	struct fynq_uuid id;
 };
-static const struct fynq_field file_in[] = { FYNQ_FIELD(file_in, id, FYNQ_IN_PATH, "The file."),
-	FYNQ_FIELD_END };
+static const struct fynq_field file_in[] = {
+	FYNQ_FIELD(file_in, id, FYNQ_IN_PATH, "The file."),
+	FYNQ_FIELD_END,
+};
 
-static const struct fynq_field file_out[] = { FYNQ_OUT("id", UUID, "The file's id."),
+static const struct fynq_field file_out[] = {
+	FYNQ_OUT("id", UUID, "The file's id."),
 	FYNQ_OUT("name", STRING, "What its sender calls it.", .flags = FYNQ_NULLABLE),
 	FYNQ_OUT("media_type", STRING, "What it is, such as image/jpeg."),
 	FYNQ_OUT("bytes", INT, "Its size."),
@@ -23,7 +26,9 @@ static const struct fynq_field file_out[] = { FYNQ_OUT("id", UUID, "The file's i
 	FYNQ_OUT("width", INT, "Of a picture, in pixels.", .flags = FYNQ_NULLABLE),
 	FYNQ_OUT("height", INT, "Of a picture, in pixels.", .flags = FYNQ_NULLABLE),
 	FYNQ_OUT("created_at", TIME, "When it was stored."),
-	FYNQ_OUT("url", STRING, "Where its bytes are; they need the same token."), FYNQ_FIELD_END };
+	FYNQ_OUT("url", STRING, "Where its bytes are; they need the same token."),
+	FYNQ_FIELD_END,
+};
 
 static const enum fynq_err content_errors[] = { FYNQ_E_STORAGE_UNAVAILABLE, FYNQ_OK };
 

@@ -4,19 +4,19 @@
 #include "users.h"
 
 /* a is a row of fynq.accounts(), l that of public.user_limits. */
-#define ACCOUNT_JSON                                                                  \
-	"json_build_object('id', a.id, 'email', a.email, 'role', a.role,"             \
-	" 'disabled', a.disabled, 'email_confirmed', a.email_confirmed,"              \
-	" 'display_name', a.display_name, 'locale', a.locale,"                        \
-	" 'birth_date', a.birth_date, 'limits', json_build_object("                   \
-	"  'messages_minute', l.messages_minute, 'messages_day', l.messages_day,"     \
-	"  'tokens_minute', l.tokens_minute, 'tokens_day', l.tokens_day),"            \
-	" 'created_at', " FYNQ_SQL_TIME(                                              \
-	    "a.created_at") ","                                                       \
-			    " 'last_sign_in_at', " FYNQ_SQL_TIME(                     \
-				"a.last_sign_in_at") ","                              \
-						     " 'updated_at', " FYNQ_SQL_TIME( \
-							 "a.updated_at") ")"
+#define MADE	  FYNQ_SQL_TIME("a.created_at")
+#define SIGNED_IN FYNQ_SQL_TIME("a.last_sign_in_at")
+#define CHANGED	  FYNQ_SQL_TIME("a.updated_at")
+#define ACCOUNT_JSON                                                       \
+	"json_build_object('id', a.id, 'email', a.email, 'role', a.role,"  \
+	" 'disabled', a.disabled, 'email_confirmed', a.email_confirmed,"   \
+	" 'display_name', a.display_name, 'locale', a.locale,"             \
+	" 'birth_date', a.birth_date, 'limits', json_build_object("        \
+	"  'messages_minute', l.messages_minute,"                          \
+	"  'messages_day', l.messages_day,"                                \
+	"  'tokens_minute', l.tokens_minute, 'tokens_day', l.tokens_day)," \
+	" 'created_at', " MADE ", 'last_sign_in_at', " SIGNED_IN ","       \
+	" 'updated_at', " CHANGED ")"
 
 /* The tables of an account have no updated_at in common: the tag is of all that is shown. */
 #define ACCOUNT                                                                         \
@@ -29,19 +29,14 @@
 /* $1 role, $2 disabled, $3 words, $4 the key, $5 the page's length. */
 static const struct fynq_stmt list_users = { "list_users", FYNQ_AS_SERVICE, FYNQ_REPEATABLE,
 	"with page as materialized ("
-	" select " ACCOUNT_JSON " as account,"
-	"  " FYNQ_SQL_TIME(
-	    "a.created_at") " || ' ' || a.id as key,"
-			    "  row_number() over (order by a.created_at desc, a.id desc) as n"
-			    " from fynq.accounts(null, $1::text, $2::boolean, $3::text,"
-			    "  split_part($4::text, ' ', 1)::timestamptz, split_part($4::text, ' "
-			    "', 2)::uuid,"
-			    "  $5::int + 1) a"
-			    " left join public.user_limits l on l.user_id = a.id"
-			    ") select coalesce(json_agg(account order by n) filter (where n <= "
-			    "$5::int), '[]'),"
-			    " case when max(n) > $5::int then max(key) filter (where n = $5::int) "
-			    "end from page" };
+	" select " ACCOUNT_JSON " as account, " MADE " || ' ' || a.id as key,"
+	"  row_number() over (order by a.created_at desc, a.id desc) as n"
+	" from fynq.accounts(null, $1::text, $2::boolean, $3::text,"
+	"  split_part($4::text, ' ', 1)::timestamptz, split_part($4::text, ' ', 2)::uuid,"
+	"  $5::int + 1) a"
+	" left join public.user_limits l on l.user_id = a.id"
+	") select coalesce(json_agg(account order by n) filter (where n <= $5::int), '[]'),"
+	" case when max(n) > $5::int then max(key) filter (where n = $5::int) end from page" };
 
 static const struct fynq_stmt get_account = { "get_account", FYNQ_AS_SERVICE, FYNQ_REPEATABLE,
 	"select account, etag from (" ACCOUNT ") a" };

@@ -23,10 +23,11 @@ static const struct fynq_field patch_in[] = {
 	FYNQ_FIELD(patch_in, preferences, FYNQ_IN_BODY,
 	    "The frontend's own settings; they replace those that were there.",
 	    .max = PREFERENCES_MAX),
-	FYNQ_FIELD_END
+	FYNQ_FIELD_END,
 };
 
-static const struct fynq_field profile_out[] = { FYNQ_OUT("id", UUID, "The account's id."),
+static const struct fynq_field profile_out[] = {
+	FYNQ_OUT("id", UUID, "The account's id."),
 	FYNQ_OUT("email", STRING, "Its address, as the access token has it."),
 	FYNQ_OUT("role", STRING, "student, teacher or admin."),
 	FYNQ_OUT("display_name", STRING, "What to call the user.", .flags = FYNQ_NULLABLE),
@@ -35,22 +36,28 @@ static const struct fynq_field profile_out[] = { FYNQ_OUT("id", UUID, "The accou
 	FYNQ_OUT("grade_level", STRING, "The class or year.", .flags = FYNQ_NULLABLE),
 	FYNQ_OUT("preferences", OBJECT, "The frontend's own settings."),
 	FYNQ_OUT("created_at", TIME, "When the profile was made."),
-	FYNQ_OUT("updated_at", TIME, "When it was last changed."), FYNQ_FIELD_END };
+	FYNQ_OUT("updated_at", TIME, "When it was last changed."),
+	FYNQ_FIELD_END,
+};
 
-static const struct fynq_field count_out[] = { FYNQ_OUT("used", INT, "What counts so far."),
+static const struct fynq_field count_out[] = {
+	FYNQ_OUT("used", INT, "What counts so far."),
 	FYNQ_OUT("limit", INT, "The limit; null for none.", .flags = FYNQ_NULLABLE),
 	FYNQ_OUT("remaining", INT, "What is left; null without a limit.", .flags = FYNQ_NULLABLE),
-	FYNQ_OUT("reset_seconds", INT, "When it is whole again, in seconds."), FYNQ_FIELD_END };
+	FYNQ_OUT("reset_seconds", INT, "When it is whole again, in seconds."),
+	FYNQ_FIELD_END,
+};
 
 static const struct fynq_field window_out[] = {
 	FYNQ_OUT("messages", OBJECT, "Questions that were stored.", .sub = count_out),
 	FYNQ_OUT("tokens", OBJECT, "What they and their replies took.", .sub = count_out),
-	FYNQ_FIELD_END
+	FYNQ_FIELD_END,
 };
 
 static const struct fynq_field bytes_out[] = {
 	FYNQ_OUT("used", INT, "Bytes of the caller's files."),
-	FYNQ_OUT("limit", INT, "The limit; null for none.", .flags = FYNQ_NULLABLE), FYNQ_FIELD_END
+	FYNQ_OUT("limit", INT, "The limit; null for none.", .flags = FYNQ_NULLABLE),
+	FYNQ_FIELD_END,
 };
 
 static const struct fynq_field usage_out[] = {
@@ -60,18 +67,23 @@ static const struct fynq_field usage_out[] = {
 	FYNQ_OUT("day", OBJECT, "The day in UTC.", .sub = window_out),
 	FYNQ_OUT("saved_tokens", INT, "Tokens of today's replies that Gemini was not asked for."),
 	FYNQ_OUT("bytes", OBJECT, "Files; they have no limit yet.", .sub = bytes_out),
-	FYNQ_FIELD_END
+	FYNQ_FIELD_END,
 };
 
-static const struct fynq_field audit_in[] = { FYNQ_FIELD(audit_in, user_id, FYNQ_IN_QUERY,
-						  "What this user did or was done to its account."),
+static const struct fynq_field audit_in[] = {
+	FYNQ_FIELD(
+	    audit_in, user_id, FYNQ_IN_QUERY, "What this user did or was done to its account."),
 	FYNQ_FIELD(audit_in, event, FYNQ_IN_QUERY, "What happened.", .values = fynq_event_names),
 	FYNQ_FIELD(audit_in, from, FYNQ_IN_QUERY, "Since this time."),
-	FYNQ_FIELD(audit_in, to, FYNQ_IN_QUERY, "Before this time."), FYNQ_FIELDS_PAGE(audit_in),
-	FYNQ_FIELD_END };
+	FYNQ_FIELD(audit_in, to, FYNQ_IN_QUERY, "Before this time."),
+	FYNQ_FIELDS_PAGE(audit_in),
+	FYNQ_FIELD_END,
+};
 
-static const struct fynq_field audit_item[] = { FYNQ_OUT("id", UUID, "The entry's id."),
-	FYNQ_OUT("at", TIME, "When it happened."), FYNQ_OUT("event", STRING, "What happened."),
+static const struct fynq_field audit_item[] = {
+	FYNQ_OUT("id", UUID, "The entry's id."),
+	FYNQ_OUT("at", TIME, "When it happened."),
+	FYNQ_OUT("event", STRING, "What happened."),
 	FYNQ_OUT("actor_id", UUID, "Who did it; null where nobody was signed in.",
 	    .flags = FYNQ_NULLABLE),
 	FYNQ_OUT(
@@ -80,37 +92,44 @@ static const struct fynq_field audit_item[] = { FYNQ_OUT("id", UUID, "The entry'
 	FYNQ_OUT("detail", STRING, "One word more, such as the new role.", .flags = FYNQ_NULLABLE),
 	FYNQ_OUT(
 	    "request_id", STRING, "The request's id, as the log has it.", .flags = FYNQ_NULLABLE),
-	FYNQ_FIELD_END };
+	FYNQ_FIELD_END,
+};
 
 static const char *const roles[] = { "student", "teacher", "admin", NULL };
 static const char *const yes_or_no[] = { "true", "false", NULL };
 
-static const struct fynq_field users_in[] = { FYNQ_FIELD(users_in, role, FYNQ_IN_QUERY,
-						  "Those of a role.", .values = roles),
+static const struct fynq_field users_in[] = {
+	FYNQ_FIELD(users_in, role, FYNQ_IN_QUERY, "Those of a role.", .values = roles),
 	FYNQ_FIELD(users_in, disabled, FYNQ_IN_QUERY, "Those that are disabled, or are not.",
 	    .values = yes_or_no),
 	FYNQ_FIELD(users_in, q, FYNQ_IN_QUERY,
 	    "Those with this in their address or name, in upper or lower case.",
 	    .format = FYNQ_F_LINE, .max = 100),
-	FYNQ_FIELDS_PAGE(users_in), FYNQ_FIELD_END };
+	FYNQ_FIELDS_PAGE(users_in),
+	FYNQ_FIELD_END,
+};
 
-static const struct fynq_field user_in[] = { FYNQ_FIELD(user_in, id, FYNQ_IN_PATH, "The account."),
-	FYNQ_FIELD_END };
+static const struct fynq_field user_in[] = {
+	FYNQ_FIELD(user_in, id, FYNQ_IN_PATH, "The account."),
+	FYNQ_FIELD_END,
+};
 
 enum { LIMIT_FLAGS = FYNQ_IN_BODY | FYNQ_NULLABLE };
 #define MESSAGES_MOST INT32_MAX
 #define TOKENS_MOST   INT64_C(9007199254740991)
-static const struct fynq_field limits[] = { FYNQ_OUT("messages_minute", INT, "Questions a minute.",
-						.flags = LIMIT_FLAGS, .max = MESSAGES_MOST),
+static const struct fynq_field limits[] = {
+	FYNQ_OUT("messages_minute", INT, "Questions a minute.", .flags = LIMIT_FLAGS,
+	    .max = MESSAGES_MOST),
 	FYNQ_OUT(
 	    "messages_day", INT, "Questions a day.", .flags = LIMIT_FLAGS, .max = MESSAGES_MOST),
 	FYNQ_OUT(
 	    "tokens_minute", INT, "Tokens a minute.", .flags = LIMIT_FLAGS, .max = TOKENS_MOST),
 	FYNQ_OUT("tokens_day", INT, "Tokens a day.", .flags = LIMIT_FLAGS, .max = TOKENS_MOST),
-	FYNQ_FIELD_END };
+	FYNQ_FIELD_END,
+};
 
-static const struct fynq_field user_patch_in[] = { FYNQ_FIELD(user_patch_in, id, FYNQ_IN_PATH,
-						       "The account."),
+static const struct fynq_field user_patch_in[] = {
+	FYNQ_FIELD(user_patch_in, id, FYNQ_IN_PATH, "The account."),
 	FYNQ_FIELD(user_patch_in, role, FYNQ_IN_BODY,
 	    "Its new role; its sessions end. Nobody takes admin from themselves.", .values = roles),
 	FYNQ_FIELD(user_patch_in, disabled, FYNQ_IN_BODY,
@@ -120,9 +139,11 @@ static const struct fynq_field user_patch_in[] = { FYNQ_FIELD(user_patch_in, id,
 	    .sub = limits),
 	FYNQ_FIELD(user_patch_in, birth_date, FYNQ_IN_BODY,
 	    "The day of birth, corrected: users set theirs once."),
-	FYNQ_FIELD_END };
+	FYNQ_FIELD_END,
+};
 
-static const struct fynq_field account_out[] = { FYNQ_OUT("id", UUID, "The account's id."),
+static const struct fynq_field account_out[] = {
+	FYNQ_OUT("id", UUID, "The account's id."),
 	FYNQ_OUT("email", STRING, "Its address.", .flags = FYNQ_NULLABLE),
 	FYNQ_OUT("role", STRING, "student, teacher or admin."),
 	FYNQ_OUT("disabled", BOOL, "Nobody signs in to it."),
@@ -136,7 +157,8 @@ static const struct fynq_field account_out[] = { FYNQ_OUT("id", UUID, "The accou
 	FYNQ_OUT(
 	    "last_sign_in_at", TIME, "When someone last signed in to it.", .flags = FYNQ_NULLABLE),
 	FYNQ_OUT("updated_at", TIME, "When account or profile were last changed."),
-	FYNQ_FIELD_END };
+	FYNQ_FIELD_END,
+};
 
 static const enum fynq_err get_errors[] = { FYNQ_E_NOT_FOUND, FYNQ_OK };
 static const enum fynq_err patch_errors[] = { FYNQ_E_NOT_FOUND, FYNQ_E_CONFLICT,

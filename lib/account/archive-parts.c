@@ -73,11 +73,11 @@ static const struct fynq_stmt files = { "export_files", FYNQ_AS_SERVICE, FYNQ_RE
 	    "from public.files f where f.user_id = $1::uuid and " BEHIND(
 		"f.id", "uuid")) ", key::text, name" PAGE_END };
 
-const struct fynq_part fynq_parts[] = { { "account.json", "auth.users,auth.identities,fynq.mails",
-					    "Your account: its address, role and times, what you "
-					    "said when you registered, and mails "
-					    "to you that were sent a moment ago or wait.",
-					    FYNQ_SHAPE_ONE, &account },
+const struct fynq_part fynq_parts[] = {
+	{ "account.json", "auth.users,auth.identities,fynq.mails",
+	    "Your account: its address, role and times, what you said when you registered, and "
+	    "mails to you that were sent a moment ago or wait.",
+	    FYNQ_SHAPE_ONE, &account },
 	{ "profile.json", "public.profiles", "Your profile and your preferences.", FYNQ_SHAPE_ONE,
 	    &profile },
 	{ "sessions.json", "auth.sessions",
@@ -106,12 +106,14 @@ const struct fynq_part fynq_parts[] = { { "account.json", "auth.users,auth.ident
 	    FYNQ_SHAPE_LIST, &files },
 	{ "files/", "", "Your files, each under its id and its name in plain letters.",
 	    FYNQ_SHAPE_BYTES, &files },
-	{ 0 } };
+	{ 0 },
+};
 
 const struct fynq_left_out fynq_parts_left_out[] = {
 	{ "auth.refresh_tokens", "Hashes of the tokens that keep you signed in: secrets." },
 	{ "auth.one_time_tokens", "Hashes of the tokens of mails: secrets." },
-	{ "fynq.erasures", "Accounts that are being erased; yours is not." }, { 0 }
+	{ "fynq.erasures", "Accounts that are being erased; yours is not." },
+	{ 0 },
 };
 
 void

@@ -111,6 +111,9 @@ function assertHarmless(answer, what) {
   assert.equal(answer.json.instance, answer.headers.get("x-request-id"), what);
 }
 
+/** A lone surrogate has no form in a URL. */
+const isWellFormed = (text) => Buffer.from(text).toString() === text;
+
 const send = (operation, token, { path, body }) =>
   api(operation.method, path, { token, body });
 
@@ -122,7 +125,7 @@ describe("hostile words", { concurrency: 4 }, () => {
       it(`${nameOf(operation)}: ${field.name}`, async () => {
         const token = await tokenFor(operation);
         for (const [name, payload] of Object.entries(payloads)) {
-          if (field.where !== "body" && !payload.isWellFormed()) continue;
+          if (field.where !== "body" && !isWellFormed(payload)) continue;
           const request = requestFor(operation, { [field.name]: payload });
           assertHarmless(await send(operation, token, request), name);
         }

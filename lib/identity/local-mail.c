@@ -31,20 +31,16 @@ static const struct fynq_stmt drop_unconfirmed = { "drop_unconfirmed", FYNQ_AS_S
 
 /*
  * Whether the address has an account shows in the mail alone: what is answered is made of what was
- * sent, and either way one row of fynq.mails is written.
+ * sent, and either way an account is written, which is undone where the address has one, and one
+ * row of fynq.mails.
  */
 static const struct fynq_stmt add_unconfirmed = { "add_unconfirmed", FYNQ_AS_SERVICE, FYNQ_ONCE,
-	"with added as ("
-	" insert into auth.users (id, email, encrypted_password, raw_app_meta_data,"
-	"  raw_user_meta_data)"
-	" values ($1::uuid, lower($2::text), $3::text,"
-	"  '{\"provider\": \"email\", \"providers\": [\"email\"]}',"
-	"  jsonb_strip_nulls(jsonb_build_object('display_name', $4::text, 'locale', $5::text,"
-	"   'birth_date', $6::text)))"
-	" on conflict do nothing"
-	") select json_build_object('id', $1::uuid, 'email', lower($2::text), 'role', 'student',"
+	"select json_build_object('id', $1::uuid, 'email', lower($2::text), 'role', 'student',"
 	" 'display_name', nullif(btrim($4::text), ''), 'locale', $5::text,"
 	" 'created_at', " NOW "),"
+	" fynq.add_unconfirmed($1::uuid, $2::text, $3::text,"
+	"  jsonb_strip_nulls(jsonb_build_object('display_name', $4::text, 'locale', $5::text,"
+	"   'birth_date', $6::text))),"
 	" fynq.add_mail(case when exists (select from auth.users where lower(email) = lower($2)"
 	"  and deleted_at is null and email_confirmed_at is not null)"
 	"  then 'exists' else 'signup' end, $2)" };

@@ -74,6 +74,36 @@ language sql set search_path = '' as $$
 $$;
 comment on function fynq.add_mail(text, text) is 'Stores a mail to be sent.';
 
+-- Makes an account that is to be confirmed by mail, of fynq's own accounts. Where the address has one,
+-- it takes the time of making one: an account with an address that nobody has is made, and undone.
+create function fynq.add_unconfirmed(id uuid, email text, password_hash text, said jsonb)
+returns void
+language plpgsql set search_path = '' as $$
+declare
+  taken boolean := exists (
+    select from auth.users u
+    where lower(u.email) = lower(add_unconfirmed.email) and u.deleted_at is null
+  );
+begin
+  insert into auth.users (id, email, encrypted_password, raw_app_meta_data, raw_user_meta_data)
+  values (
+    add_unconfirmed.id,
+    case when taken then add_unconfirmed.id || '@fynq.invalid' else lower(add_unconfirmed.email) end,
+    password_hash,
+    '{"provider": "email", "providers": ["email"]}',
+    said
+  )
+  on conflict do nothing;
+  if taken then
+    raise exception using errcode = 'YF001';
+  end if;
+exception when sqlstate 'YF001' then
+  null;
+end
+$$;
+comment on function fynq.add_unconfirmed(uuid, text, text, jsonb) is
+  'Makes an account that must be confirmed, or takes as long.';
+
 -- Claims the mail that is due longest. Who claimed it has two minutes to say what became of it;
 -- after that it is due again, for then nobody is at it any more.
 create function fynq.claim_mail()
@@ -122,9 +152,11 @@ language sql set search_path = '' as $$
 $$;
 comment on function fynq.forget_mails() is 'Deletes mails that are done with, or too old.';
 
-revoke all on function fynq.add_mail(text, text), fynq.claim_mail(), fynq.end_mail(uuid, int),
+revoke all on function fynq.add_unconfirmed(uuid, text, text, jsonb),
+  fynq.add_mail(text, text), fynq.claim_mail(), fynq.end_mail(uuid, int),
   fynq.delay_mail(uuid, int), fynq.forget_mails() from public;
-grant execute on function fynq.add_mail(text, text), fynq.claim_mail(), fynq.end_mail(uuid, int),
+grant execute on function fynq.add_unconfirmed(uuid, text, text, jsonb),
+  fynq.add_mail(text, text), fynq.claim_mail(), fynq.end_mail(uuid, int),
   fynq.delay_mail(uuid, int), fynq.forget_mails() to service_role;
 
 -- migrate:down
@@ -134,6 +166,7 @@ drop function fynq.delay_mail(uuid, int);
 drop function fynq.end_mail(uuid, int);
 drop function fynq.claim_mail();
 drop function fynq.add_mail(text, text);
+drop function fynq.add_unconfirmed(uuid, text, text, jsonb);
 drop table fynq.mails;
 
 do $$

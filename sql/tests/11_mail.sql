@@ -1,7 +1,7 @@
 -- Mails to be sent: added once a minute, claimed by one at a time, delayed, forgotten.
 begin;
 \ir common.psql
-select plan(34);
+select plan(36);
 
 select set_eq($$ select a.attname::text, format_type(a.atttypid, a.atttypmod), a.attnotnull
   from pg_attribute a
@@ -27,6 +27,23 @@ from unnest(array['anon', 'student', 'admin']) actor,
 
 select is(pg_temp.attempt('service', 'select from fynq.claim_mail(), fynq.forget_mails()'), '0',
   'the service may');
+
+-- An account to be confirmed: one for an address, in whatever case, and none for another.
+select is(pg_temp.attempt('service', $$
+  select from fynq.add_unconfirmed(pg_temp.id(3), 'service@test.invalid', 'hash', '{}')
+$$), '1', 'the service makes accounts that are to be confirmed');
+do $$
+begin
+  perform fynq.add_unconfirmed(pg_temp.id(n), address, 'hash', '{"display_name": "Ada"}')
+  from (values (1, 'ada@test.invalid'), (2, 'ADA@test.invalid')) as v (n, address);
+end
+$$;
+select results_eq($$
+  select u.id, u.email::text, u.encrypted_password::text, u.email_confirmed_at, p.display_name
+  from auth.users u left join public.profiles p on p.id = u.id
+  where u.id in (pg_temp.id(1), pg_temp.id(2)) or u.email like '%@fynq.invalid'
+$$, $$ values (pg_temp.id(1), 'ada@test.invalid', 'hash', null::timestamptz, 'Ada') $$,
+  'the second made nothing');
 
 delete from fynq.mails;
 

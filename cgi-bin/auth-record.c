@@ -29,7 +29,7 @@ count_try(struct fynq_req *rq, enum fynq_attempt attempt, struct fynq_str email)
 	enum fynq_err e;
 	bool news;
 
-	e = fynq_attempt_count_news(rq, attempt, email, &news);
+	e = fynq_attempt_count(rq, attempt, email, &news);
 	if (news)
 		record(rq, FYNQ_EVENT_LOCKED, email, details[attempt]);
 	return e;

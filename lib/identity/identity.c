@@ -7,7 +7,6 @@
 #include "identity/mail.h"
 #include "identity/provider.h"
 #include "identity/redirect.h"
-#include "identity/rules.h"
 #include "identity/token.h"
 
 const char *const fynq_scope_names[] = {
@@ -104,7 +103,6 @@ fynq_identity_init(struct fynq_buf *problems_r)
 	good = !supabase || init_supabase(problems_r);
 	good = good && fynq_token_init(problems_r);
 	good = fynq_redirect_init(problems_r) && good;
-	good = fynq_rules_init(problems_r) && good;
 	return fynq_mail_init(problems_r) && good;
 }
 

@@ -1,5 +1,6 @@
 #include <ctype.h>
 #include <errno.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,7 +20,7 @@ enum {
 	PERIOD_MIN = 5	    /* bytes before a password may begin again */
 };
 
-/* The list in lower case, sorted; filled before any thread starts and never changed. */
+/* The list in lower case, sorted; filled by the first check and never changed. */
 static struct {
 	char *text;
 	struct fynq_str *words;
@@ -86,9 +87,9 @@ take_words(struct fynq_str rest)
 }
 
 bool
-fynq_rules_init(struct fynq_buf *problems_r)
+fynq_rules_load(void)
 {
-	const char *path = fynq_config.common_passwords;
+	const char *path = fynq_config.common_passwords, *why = NULL;
 	size_t n = 0;
 
 	free(list.words);
@@ -96,20 +97,23 @@ fynq_rules_init(struct fynq_buf *problems_r)
 	list.words = NULL;
 	list.text = NULL;
 	list.n = 0;
-	if (!read_list(path, &n)) {
-		fynq_log(FYNQ_LOG_WARN, "passwords", "FYNQ_COMMON_PASSWORDS: %s: %s", path,
-		    strerror(errno));
-		return true;
-	}
-	if (n > LIST_MAX || !fynq_str_utf8((struct fynq_str){ list.text, n })) {
-		fynq_buf_printf(problems_r,
-		    "FYNQ_COMMON_PASSWORDS: %s is not a text of at most %d bytes\n", path,
-		    LIST_MAX);
+	if (!read_list(path, &n))
+		why = strerror(errno);
+	else if (n > LIST_MAX || !fynq_str_utf8((struct fynq_str){ list.text, n }))
+		why = "it is not a text of at most 1,000,000 bytes";
+	if (why != NULL) {
+		fynq_log(FYNQ_LOG_WARN, "passwords", "FYNQ_COMMON_PASSWORDS: %s: %s", path, why);
 		return false;
 	}
 	fold(list.text, (struct fynq_str){ list.text, n });
 	take_words((struct fynq_str){ list.text, n });
 	return true;
+}
+
+static void
+load_once(void)
+{
+	(void)fynq_rules_load();
 }
 
 static bool
@@ -281,10 +285,12 @@ enum fynq_err
 fynq_rules_check(struct fynq_req *rq, const char *field, struct fynq_str password,
     struct fynq_str email, struct fynq_str name)
 {
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	struct folded folded = { .n = password.n };
 	struct fynq_str whole = { folded.p, folded.n };
 	enum fynq_err e = FYNQ_OK;
 
+	pthread_once(&once, load_once);
 	if (password.n > FYNQ_PASSWORD_MAX) {
 		fynq_fault(rq, fynq_str_of(field), "too_long",
 		    "It must have at most %d bytes in UTF-8.", FYNQ_PASSWORD_MAX);

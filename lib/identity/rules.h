@@ -11,14 +11,15 @@
 #include "http/request.h"
 
 /*
- * Read the list; once, before any thread starts. Without the file a warning is logged and the other
- * rules hold. False, with a line for it, where the file is not text or has more than 1,000,000
- * bytes.
+ * INVALID with a fault of field, too_short, too_long or value, where the password is refused.
+ *
+ * The process's first call reads the list: most processes never ask. Where the file is missing, is
+ * not text or has more than 1,000,000 bytes, a warning is logged and the other rules hold.
  */
-bool fynq_rules_init(struct fynq_buf *problems_r);
-
-/* INVALID with a fault of field, too_short, too_long or value, where the password is refused. */
 enum fynq_err fynq_rules_check(struct fynq_req *rq, const char *field, struct fynq_str password,
     struct fynq_str email, struct fynq_str name) FYNQ_MUST_CHECK;
+
+/* Read the list anew. Not while another thread checks; for tests. False where it is not usable. */
+bool fynq_rules_load(void);
 
 #endif

@@ -167,7 +167,7 @@ array_of_numbers(
 }
 
 enum fynq_err
-fynq_attempt_count_news(
+fynq_attempt_count(
     struct fynq_req *rq, enum fynq_attempt attempt, struct fynq_str account, bool *news_r)
 {
 	struct fynq_rows rows;
@@ -194,14 +194,6 @@ fynq_attempt_count_news(
 	*news_r = fynq_str_eq(fynq_rows_str(&rows, 0, 1), FYNQ_STR("t"));
 	rq->problem.retry_after = (int)wait;
 	return fynq_fail(rq, FYNQ_E_RATE_LIMITED, "Try again in %d s.", (int)wait);
-}
-
-enum fynq_err
-fynq_attempt_count(struct fynq_req *rq, enum fynq_attempt attempt, struct fynq_str account)
-{
-	bool news;
-
-	return fynq_attempt_count_news(rq, attempt, account, &news);
 }
 
 /* What the request has to say must not depend on it. */

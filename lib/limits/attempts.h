@@ -29,17 +29,12 @@ enum fynq_attempt {
 
 /*
  * Count a try, and refuse it where its time has not come: RATE_LIMITED, with a Retry-After. account
- * is the address of the account, in any case, or absent where the try names none. Else the errors
- * of fynq_db_run(): what cannot be counted is not tried. With FYNQ_ATTEMPTS=off nothing is counted.
+ * is the address of the account, in any case, or absent where the try names none. *news_r says
+ * whether this is the first that is refused since one was counted: a record of refusals that keeps
+ * to those cannot be flooded. Else the errors of fynq_db_run(): what cannot be counted is not
+ * tried. With FYNQ_ATTEMPTS=off nothing is counted.
  */
-enum fynq_err fynq_attempt_count(
-    struct fynq_req *rq, enum fynq_attempt attempt, struct fynq_str account) FYNQ_MUST_CHECK;
-
-/*
- * The same; *news_r says whether this is the first that is refused since one was counted. A record
- * of refusals that keeps to those cannot be flooded.
- */
-enum fynq_err fynq_attempt_count_news(struct fynq_req *rq, enum fynq_attempt attempt,
+enum fynq_err fynq_attempt_count(struct fynq_req *rq, enum fynq_attempt attempt,
     struct fynq_str account, bool *news_r) FYNQ_MUST_CHECK;
 
 /*

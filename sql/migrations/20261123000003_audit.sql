@@ -56,30 +56,30 @@ create trigger audit_keep before update or delete on fynq.audit
 create trigger audit_keep_all before truncate on fynq.audit
   for each statement execute function fynq.keep_audit();
 
--- The account of an address, or null. On Supabase the index begins with instance_id, which is
--- always the same there; who comes by a company's own sign-in may have the address of another.
+-- Where the layout is Supabase's, only addresses of accounts that do not come from a company's own
+-- sign-in are unique, and indexed as they are: in lower case. fynq writes them so, too.
 do $$
+declare
+  own_sign_in boolean := exists (
+    select from pg_catalog.pg_attribute a
+    where a.attrelid = 'auth.users'::regclass and a.attname = 'is_sso_user' and not a.attisdropped
+  );
 begin
   execute format($f$
-    create function fynq.account_of(email text) returns uuid
-    language sql stable security definer set search_path = '' as $body$
-      select u.id from auth.users u
-      where %s lower(u.email::text) = lower(account_of.email) and u.deleted_at is null
-      limit 1
+    create function fynq.account_by_email(address text) returns uuid
+    language plpgsql stable security definer set search_path = '' as $body$
+    begin
+      return (
+        select u.id from auth.users u where %s and u.deleted_at is null
+        order by u.created_at limit 1
+      );
+    end
     $body$
-  $f$, (
-    select string_agg(v.condition, ' ') from (values
-      ('instance_id', 'u.instance_id = ''00000000-0000-0000-0000-000000000000'' and'),
-      ('is_sso_user', 'not u.is_sso_user and')
-    ) as v (name, condition)
-    where exists (
-      select from pg_catalog.pg_attribute a
-      where a.attrelid = 'auth.users'::regclass and a.attname = v.name and not a.attisdropped
-    )
-  ));
+  $f$, case when own_sign_in then 'u.email = lower(address) and not u.is_sso_user'
+    else 'lower(u.email) = lower(address)' end);
 end
 $$;
-comment on function fynq.account_of(text) is 'The account of an address, or null.';
+comment on function fynq.account_by_email(text) is 'The account of an address, in whatever case.';
 
 -- Adds a row, and gives whose account it is about. Where that is not known but the address of a mail
 -- is, it is looked up here: so what is done is the same whether or not there is such an account.
@@ -93,7 +93,7 @@ declare
   there int;
 begin
   if email is not null then
-    subject := fynq.account_of(email);
+    subject := fynq.account_by_email(email);
   end if;
   perform from auth.users u where u.id in (actor, subject) order by u.id for key share;
   get diagnostics there = row_count;
@@ -145,10 +145,11 @@ end
 $$;
 comment on function fynq.audit_forget_user(uuid) is 'Takes addresses from a user''s rows.';
 
-revoke all on function fynq.keep_audit(), fynq.account_of(text),
+revoke all on function fynq.keep_audit(), fynq.account_by_email(text),
   fynq.audit_add(uuid, text, uuid, uuid, text, inet, text, text), fynq.audit_forget(int),
   fynq.audit_forget_user(uuid) from public;
-grant execute on function fynq.audit_add(uuid, text, uuid, uuid, text, inet, text, text),
+grant execute on function fynq.account_by_email(text),
+  fynq.audit_add(uuid, text, uuid, uuid, text, inet, text, text),
   fynq.audit_forget(int), fynq.audit_forget_user(uuid) to service_role;
 
 -- migrate:down
@@ -158,4 +159,4 @@ drop function fynq.keep_audit();
 drop function fynq.audit_forget_user(uuid);
 drop function fynq.audit_forget(int);
 drop function fynq.audit_add(uuid, text, uuid, uuid, text, inet, text, text);
-drop function fynq.account_of(text);
+drop function fynq.account_by_email(text);

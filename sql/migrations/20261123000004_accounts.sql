@@ -108,31 +108,6 @@ end
 $$;
 comment on function fynq.forget_sessions(int) is 'Deletes sessions that nobody can go on with.';
 
--- Where the layout is Supabase's, only addresses of accounts that do not come from a company's own
--- sign-in are unique, and indexed as they are: in lower case. fynq writes them so, too.
-do $$
-declare
-  own_sign_in boolean := exists (
-    select from pg_catalog.pg_attribute a
-    where a.attrelid = 'auth.users'::regclass and a.attname = 'is_sso_user' and not a.attisdropped
-  );
-begin
-  execute format($f$
-    create function fynq.account_by_email(address text) returns uuid
-    language plpgsql stable security definer set search_path = '' as $body$
-    begin
-      return (
-        select u.id from auth.users u where %s and u.deleted_at is null
-        order by u.created_at limit 1
-      );
-    end
-    $body$
-  $f$, case when own_sign_in then 'u.email = lower(address) and not u.is_sso_user'
-    else 'lower(u.email) = lower(address)' end);
-end
-$$;
-comment on function fynq.account_by_email(text) is 'The account of an address, in whatever case.';
-
 -- An account as admins see it.
 create type fynq.account as (
   id uuid,
@@ -181,12 +156,10 @@ comment on function fynq.accounts(uuid, text, boolean, text, timestamptz, uuid, 
 
 revoke all on function fynq.role_of(jsonb), fynq.account_state(uuid, uuid), fynq.sessions(uuid),
   fynq.end_session(uuid, uuid), fynq.end_sessions(uuid), fynq.forget_sessions(int),
-  fynq.account_by_email(text),
   fynq.accounts(uuid, text, boolean, text, timestamptz, uuid, int)
   from public;
 grant execute on function fynq.role_of(jsonb), fynq.account_state(uuid, uuid), fynq.sessions(uuid),
   fynq.end_session(uuid, uuid), fynq.end_sessions(uuid), fynq.forget_sessions(int),
-  fynq.account_by_email(text),
   fynq.accounts(uuid, text, boolean, text, timestamptz, uuid, int)
   to service_role;
 
@@ -288,7 +261,6 @@ $$;
 
 drop function fynq.accounts(uuid, text, boolean, text, timestamptz, uuid, int);
 drop type fynq.account;
-drop function fynq.account_by_email(text);
 drop function fynq.forget_sessions(int);
 drop function fynq.end_sessions(uuid);
 drop function fynq.end_session(uuid, uuid);

@@ -58,7 +58,7 @@ from actors a cross join (values
   ('select from fynq.audit', '6'),
   ('select fynq.audit_forget(1)', '1'),
   ('select fynq.audit_forget_user(gen_random_uuid())', '1'),
-  ('select fynq.account_of(''student@test.invalid'')', '42501'),
+  ('select fynq.account_by_email(''student@test.invalid'')', '1'),
   ('select fynq.audit_add(gen_random_uuid(), ''created'', null, null, null, null, null, null)', '1')
 ) as v (statement, service);
 

@@ -187,7 +187,7 @@ static void
 add_parameter(struct fynq_buf *b, const char *name, struct fynq_str value)
 {
 	fynq_buf_printf(b, "&%s=", name);
-	fynq_url_escape(b, value);
+	fynq_buf_add_url(b, value);
 }
 
 /* What the other side tells of a failure, for a person: its first letters, and nothing unprintable.

@@ -6,13 +6,6 @@
 #include "http/json.h"
 #include "identity/claims.h"
 
-static const struct fynq_str details[] = {
-	[FYNQ_ATTEMPT_PASSWORD] = FYNQ_STR_INIT("password"),
-	[FYNQ_ATTEMPT_TOKEN] = FYNQ_STR_INIT("token"),
-	[FYNQ_ATTEMPT_MAIL] = FYNQ_STR_INIT("mail"),
-	[FYNQ_ATTEMPT_REGISTER] = FYNQ_STR_INIT("register"),
-};
-
 /* Whose account it is about, the caller says, or else the address that was given. */
 static void
 record(struct fynq_req *rq, enum fynq_event event, struct fynq_str email, struct fynq_str detail)
@@ -31,7 +24,7 @@ count_try(struct fynq_req *rq, enum fynq_attempt attempt, struct fynq_str email)
 
 	e = fynq_attempt_count(rq, attempt, email, &news);
 	if (news)
-		record(rq, FYNQ_EVENT_LOCKED, email, details[attempt]);
+		record(rq, FYNQ_EVENT_LOCKED, email, fynq_str_of(fynq_attempt_names[attempt]));
 	return e;
 }
 

@@ -145,7 +145,7 @@ delete_session(struct fynq_req *rq, const void *in_)
 
 	FYNQ_TRY(fynq_db_run(
 	    rq, &end_session, FYNQ_ARGS(rq->caller.id, fynq_uuid_str(&in->id)), &ended));
-	if (!fynq_str_eq(fynq_rows_str(&ended, 0, 0), FYNQ_STR("t")))
+	if (!fynq_rows_true(&ended, 0, 0))
 		return fynq_fail(rq, FYNQ_E_NOT_FOUND, NULL);
 	fynq_standing_forget(rq->caller.id);
 	fynq_audit(rq, FYNQ_EVENT_SESSION_ENDED, rq->caller.id, (struct fynq_str){ 0 });

@@ -68,19 +68,13 @@ get_file(struct fynq_req *rq, const void *in_)
 static struct fynq_str
 disposition(struct fynq_req *rq, struct fynq_str name)
 {
-	static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
-				    "-._~";
 	struct fynq_buf out = FYNQ_BUF_INIT(4096);
 	struct fynq_str text;
 
 	fynq_buf_add(&out, FYNQ_STR("inline"));
 	if (name.n > 0)
 		fynq_buf_add(&out, FYNQ_STR("; filename*=UTF-8''"));
-	for (size_t i = 0; i < name.n; i++)
-		if (memchr(plain, name.p[i], sizeof(plain) - 1) != NULL)
-			fynq_buf_add_char(&out, name.p[i]);
-		else
-			fynq_buf_printf(&out, "%%%02X", (unsigned char)name.p[i]);
+	fynq_buf_add_url(&out, name);
 	text = fynq_arena_copy(rq->arena, fynq_buf_str(&out));
 	fynq_buf_release(&out);
 	return text;

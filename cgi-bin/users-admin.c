@@ -130,7 +130,7 @@ static enum fynq_err
 change_account(struct fynq_req *rq, const struct user_patch_in *in, const struct fynq_rows *old)
 {
 	struct fynq_str id = fynq_uuid_str(&in->id);
-	bool disabled = fynq_str_eq(fynq_rows_str(old, 0, DISABLED), FYNQ_STR("t"));
+	bool disabled = fynq_rows_true(old, 0, DISABLED);
 
 	if (in->role.p != NULL && !fynq_str_eq(in->role, fynq_rows_str(old, 0, ROLE))) {
 		FYNQ_TRY(fynq_provider()->set_role(rq, id, in->role));
@@ -168,7 +168,7 @@ patch_user(struct fynq_req *rq, const void *in_)
 	    2));
 	if (old.n == 0)
 		return fynq_fail(rq, FYNQ_E_NOT_FOUND, NULL);
-	if (!fynq_str_eq(fynq_rows_str(&old, 0, MATCHED), FYNQ_STR("t")))
+	if (!fynq_rows_true(&old, 0, MATCHED))
 		return fynq_fail(rq, FYNQ_E_PRECONDITION_FAILED, NULL);
 	if (is_given(rq, "limits"))
 		fynq_audit(rq, FYNQ_EVENT_LIMITS_CHANGED, id, none);

@@ -285,7 +285,7 @@ patch_me(struct fynq_req *rq, const void *in_)
 	FYNQ_TRY(e);
 	if (rows.n == 0)
 		return fynq_fail(rq, FYNQ_E_NOT_FOUND, NULL);
-	if (fynq_str_eq(fynq_rows_str(&rows, 0, BIRTH_DATE_KEPT), FYNQ_STR("t")))
+	if (fynq_rows_true(&rows, 0, BIRTH_DATE_KEPT))
 		return fynq_fail(
 		    rq, FYNQ_E_CONFLICT, "The birth date is set and cannot be changed.");
 	if (fynq_rows_str(&rows, 0, PROFILE).p == NULL)

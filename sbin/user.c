@@ -8,7 +8,6 @@
 #include <string.h>
 
 #include "account/erasure.h"
-#include "base/config.h"
 #include "base/fetch.h"
 #include "base/log.h"
 #include "data/db.h"
@@ -16,7 +15,6 @@
 #include "http/text.h"
 #include "identity/audit.h"
 #include "identity/identity.h"
-#include "identity/password.h"
 #include "identity/provider.h"
 #include "identity/rules.h"
 
@@ -52,12 +50,6 @@ static const struct fynq_stmt list_accounts = { "list_accounts", FYNQ_AS_SERVICE
 			    " a order by a.created_at desc, a.id desc" };
 enum { ID, EMAIL, ROLE, DISABLED, CREATED };
 
-static bool
-is_true(const struct fynq_rows *rows, int row, int column)
-{
-	return fynq_str_eq(fynq_rows_str(rows, row, column), FYNQ_STR("t"));
-}
-
 /* Say why the request failed; the exit status. */
 static int
 failed(const struct fynq_req *rq, enum fynq_err e)
@@ -85,7 +77,7 @@ find(struct fynq_req *rq, struct fynq_str email, struct found *found_r)
 	if (rows.n == 0)
 		return fynq_fail(rq, FYNQ_E_NOT_FOUND, "There is no such account.");
 	*found_r = (struct found){ fynq_rows_str(&rows, 0, ID), fynq_rows_str(&rows, 0, EMAIL),
-		fynq_rows_str(&rows, 0, ROLE), is_true(&rows, 0, DISABLED) };
+		fynq_rows_str(&rows, 0, ROLE), fynq_rows_true(&rows, 0, DISABLED) };
 	return FYNQ_OK;
 }
 
@@ -195,7 +187,7 @@ print_accounts(const struct fynq_rows *rows)
 	for (int i = 0; i < rows->n; i++)
 		printf("%.*s  %-8.*s  %-8s  %.*s  %.*s\n", FYNQ_STR_ARG(fynq_rows_str(rows, i, ID)),
 		    FYNQ_STR_ARG(fynq_rows_str(rows, i, ROLE)),
-		    is_true(rows, i, DISABLED) ? "disabled" : "-",
+		    fynq_rows_true(rows, i, DISABLED) ? "disabled" : "-",
 		    FYNQ_STR_ARG(fynq_rows_str(rows, i, CREATED)),
 		    FYNQ_STR_ARG(fynq_rows_str(rows, i, EMAIL)));
 }

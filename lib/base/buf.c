@@ -103,6 +103,19 @@ fynq_buf_add_json(struct fynq_buf *b, struct fynq_str s)
 }
 
 void
+fynq_buf_add_url(struct fynq_buf *b, struct fynq_str s)
+{
+	static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+				    "-._~";
+
+	for (size_t i = 0; i < s.n; i++)
+		if (memchr(plain, s.p[i], sizeof(plain) - 1) != NULL)
+			fynq_buf_add_char(b, s.p[i]);
+		else
+			fynq_buf_printf(b, "%%%02X", (unsigned char)s.p[i]);
+}
+
+void
 fynq_buf_shift(struct fynq_buf *b, size_t n)
 {
 	b->n -= n;

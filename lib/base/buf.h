@@ -36,6 +36,10 @@ void fynq_buf_printf(struct fynq_buf *b, const char *fmt, ...)
 /* Append s as a JSON string with its quotes (RFC 8259 section 7); s must be UTF-8. */
 void fynq_buf_add_json(struct fynq_buf *b, struct fynq_str s);
 
+/* Append s percent-encoded, as a parameter of a query or of a header (RFC 3986 section 2.1, RFC
+ * 8187). */
+void fynq_buf_add_url(struct fynq_buf *b, struct fynq_str s);
+
 /* Take the first n bytes away. */
 void fynq_buf_shift(struct fynq_buf *b, size_t n);
 

@@ -192,16 +192,3 @@ fynq_fetch(struct fynq_arena *a, const char *event, const struct fynq_fetch *fet
 	fynq_buf_release(&answer.body);
 	return end;
 }
-
-void
-fynq_url_escape(struct fynq_buf *b, struct fynq_str s)
-{
-	static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
-				    "-._~";
-
-	for (size_t i = 0; i < s.n; i++)
-		if (memchr(plain, s.p[i], sizeof(plain) - 1) != NULL)
-			fynq_buf_add_char(b, s.p[i]);
-		else
-			fynq_buf_printf(b, "%%%02X", (unsigned char)s.p[i]);
-}

@@ -55,7 +55,4 @@ enum fynq_fetch_end fynq_fetch(struct fynq_arena *a, const char *event,
     const struct fynq_fetch *fetch, struct fynq_fetched *fetched_r)
     __attribute__((warn_unused_result));
 
-/* Append s percent-encoded, as a parameter of a query or a form (RFC 3986 section 2.1). */
-void fynq_url_escape(struct fynq_buf *b, struct fynq_str s);
-
 #endif

@@ -37,9 +37,9 @@ fynq_claim_verdict(
     struct fynq_req *rq, const struct fynq_rows *rows, struct fynq_earlier *earlier_r)
 {
 	*earlier_r = (struct fynq_earlier){ 0 };
-	if (rows->n == 0 || fynq_str_eq(fynq_rows_str(rows, 0, MINE), FYNQ_STR("t")))
+	if (rows->n == 0 || fynq_rows_true(rows, 0, MINE))
 		return FYNQ_OK;
-	if (!fynq_str_eq(fynq_rows_str(rows, 0, SAME), FYNQ_STR("t")))
+	if (!fynq_rows_true(rows, 0, SAME))
 		return fynq_fail(rq, FYNQ_E_KEY_REUSED, NULL);
 	(void)fynq_uuid_parse(fynq_rows_str(rows, 0, CHAT), &earlier_r->chat);
 	(void)fynq_uuid_parse(fynq_rows_str(rows, 0, REPLY), &earlier_r->reply);

@@ -202,6 +202,12 @@ fynq_rows_str(const struct fynq_rows *rows, int row, int column)
 }
 
 bool
+fynq_rows_true(const struct fynq_rows *rows, int row, int column)
+{
+	return fynq_str_eq(fynq_rows_str(rows, row, column), FYNQ_STR("t"));
+}
+
+bool
 fynq_db_ready(struct fynq_req *rq)
 {
 	static const struct fynq_stmt ping = { "ping", FYNQ_AS_ANON, FYNQ_REPEATABLE, "select 1" };

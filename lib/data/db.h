@@ -44,6 +44,9 @@ struct fynq_rows {
 /* A column of a row as text; absent for SQL's null. Valid as long as the rows. */
 struct fynq_str fynq_rows_str(const struct fynq_rows *rows, int row, int column);
 
+/* True where a column of type boolean is. */
+bool fynq_rows_true(const struct fynq_rows *rows, int row, int column);
+
 /* A statement with its arguments, text or absent for null, and where its rows go (or NULL). */
 struct fynq_step {
 	const struct fynq_stmt *stmt;

@@ -82,11 +82,9 @@ ahead(struct json_object *time, int64_t now)
 	return json_object_get_int64(time) > now + fynq_config.jwt_leeway_seconds;
 }
 
-static enum fynq_who
-read_role(struct json_object *app_metadata)
+enum fynq_who
+fynq_claims_role(struct fynq_str role)
 {
-	struct fynq_str role = fynq_claims_text(app_metadata, "role");
-
 	if (fynq_str_eq(role, FYNQ_STR("admin")))
 		return FYNQ_ADMIN;
 	return fynq_str_eq(role, FYNQ_STR("teacher")) ? FYNQ_TEACHER : FYNQ_USER;
@@ -120,7 +118,7 @@ fynq_claims_check(struct json_object *json, int64_t now, struct fynq_claims *cla
 		return FYNQ_E_UNAUTHORIZED;
 	if (nbf != NULL && (!is_time(nbf) || ahead(nbf, now)))
 		return FYNQ_E_UNAUTHORIZED;
-	claims.role = read_role(app);
+	claims.role = fynq_claims_role(fynq_claims_text(app, "role"));
 	claims.exp = json_object_get_int64(exp);
 	*claims_r = claims;
 	return fynq_claims_expired(claims.exp, now) ? FYNQ_E_TOKEN_EXPIRED : FYNQ_OK;

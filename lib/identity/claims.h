@@ -13,6 +13,9 @@ struct fynq_claims {
 	int64_t exp; /* seconds since 1970 */
 };
 
+/* What a role allows; one that is unknown or absent is a student's. */
+enum fynq_who fynq_claims_role(struct fynq_str role);
+
 /* The string that a member holds; absent where it is missing or no string. Lives in the object. */
 struct fynq_str fynq_claims_text(struct json_object *json, const char *name);
 

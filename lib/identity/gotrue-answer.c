@@ -1,5 +1,3 @@
-#include <string.h>
-#include <strings.h>
 
 #include "base/clock.h"
 #include "http/json.h"

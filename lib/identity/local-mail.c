@@ -174,7 +174,7 @@ fynq_local_give_by_token(struct fynq_req *rq, const struct fynq_rows *rows,
 {
 	if (rows->n == 0)
 		return fynq_fail(rq, FYNQ_E_BAD_MAIL_TOKEN, NULL);
-	if (fynq_str_eq(fynq_rows_str(rows, 0, FYNQ_LOCAL_N_COLUMNS), FYNQ_STR("t")))
+	if (fynq_rows_true(rows, 0, FYNQ_LOCAL_N_COLUMNS))
 		return fynq_fail(rq, FYNQ_E_DISABLED, NULL);
 	return fynq_local_give_session(rq, rows, refresh, session_r);
 }

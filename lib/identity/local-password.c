@@ -5,7 +5,6 @@
  * compared once more inside. The account's row is locked by a statement of its own: a sign-in with
  * the old password that is under way is seen then, and its session ends with the others.
  */
-#include "base/config.h"
 #include "http/client.h"
 #include "identity/local.h"
 #include "identity/outbox.h"

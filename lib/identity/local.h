@@ -39,13 +39,6 @@ struct fynq_local_refresh *fynq_local_refresh_new(struct fynq_arena *a);
 /* Has it the form of what fynq_token_new() makes? */
 bool fynq_local_is_token(struct fynq_str token);
 
-/*
- * Sign in: $1 the user, $2 the password's hash as it was read, $3 the session's id, $4 the client's
- * words about itself, $5 its address, $6 the refresh token's hash. No row where the hash is another
- * by now.
- */
-extern const struct fynq_stmt fynq_local_open_session;
-
 /* The tokens for the first row of FYNQ_LOCAL_SESSION. */
 enum fynq_err fynq_local_give_session(struct fynq_req *rq, const struct fynq_rows *rows,
     const struct fynq_local_refresh *refresh, struct fynq_session *session_r) FYNQ_MUST_CHECK;

@@ -23,7 +23,7 @@ static const struct fynq_stmt find_user = { "find_user", FYNQ_AS_SERVICE, FYNQ_R
 	" from auth.users where lower(email) = lower($1::text) and deleted_at is null" };
 
 /* The hash is compared once more: the password may have been changed while it was checked. */
-const struct fynq_stmt fynq_local_open_session = { "open_session", FYNQ_AS_SERVICE, FYNQ_ONCE,
+static const struct fynq_stmt open_session = { "open_session", FYNQ_AS_SERVICE, FYNQ_ONCE,
 	"with u as ("
 	" update auth.users set last_sign_in_at = now(), updated_at = now()"
 	" where id = $1::uuid and encrypted_password = $2::text and deleted_at is null"
@@ -145,7 +145,7 @@ register_user(
 		    FYNQ_ARGS(fynq_uuid_str(&user), given->email, fynq_str_of(hash),
 			given->display_name, given->locale, given->birth_date),
 		    NULL },
-		{ &fynq_local_open_session,
+		{ &open_session,
 		    FYNQ_ARGS(fynq_uuid_str(&user), fynq_str_of(hash), fynq_uuid_str(&session),
 			fynq_client_agent(rq), fynq_client_address(rq), fynq_str_of(refresh->hash)),
 		    &rows },
@@ -179,7 +179,7 @@ login(struct fynq_req *rq, struct fynq_str email, struct fynq_str password,
 		return fynq_fail(rq, FYNQ_E_DISABLED, NULL);
 	if (fynq_config.confirm_email && !fynq_str_eq(confirmed, FYNQ_STR("t")))
 		return fynq_fail(rq, FYNQ_E_BAD_CREDENTIALS, NULL);
-	FYNQ_TRY(fynq_db_run(rq, &fynq_local_open_session,
+	FYNQ_TRY(fynq_db_run(rq, &open_session,
 	    FYNQ_ARGS(user, hash, fynq_uuid_str(&session), fynq_client_agent(rq),
 		fynq_client_address(rq), fynq_str_of(refresh->hash)),
 	    &rows));

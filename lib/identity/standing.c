@@ -5,6 +5,7 @@
 #include "base/config.h"
 #include "base/log.h"
 #include "data/db.h"
+#include "identity/claims.h"
 #include "identity/standing.h"
 
 /* A session has one set, found by its user, and in it any of the ways; all are 192 KB. */
@@ -106,20 +107,6 @@ fynq_standing_forget(struct fynq_str user)
 	pthread_mutex_unlock(&table.lock);
 }
 
-static bool
-is_true(const struct fynq_rows *rows, int column)
-{
-	return fynq_str_eq(fynq_rows_str(rows, 0, column), FYNQ_STR("t"));
-}
-
-static enum fynq_who
-role_of(struct fynq_str name)
-{
-	if (fynq_str_eq(name, FYNQ_STR("admin")))
-		return FYNQ_ADMIN;
-	return fynq_str_eq(name, FYNQ_STR("teacher")) ? FYNQ_TEACHER : FYNQ_USER;
-}
-
 enum fynq_err
 fynq_standing_check(struct fynq_req *rq)
 {
@@ -134,11 +121,11 @@ fynq_standing_check(struct fynq_req *rq)
 		return FYNQ_OK;
 	FYNQ_TRY(
 	    fynq_db_run(rq, &account_state, FYNQ_ARGS(rq->caller.id, rq->caller.session), &rows));
-	if (!is_true(&rows, PRESENT) || !is_true(&rows, STANDS))
+	if (!fynq_rows_true(&rows, 0, PRESENT) || !fynq_rows_true(&rows, 0, STANDS))
 		return fynq_fail(rq, FYNQ_E_UNAUTHORIZED, NULL);
-	if (is_true(&rows, DISABLED))
+	if (fynq_rows_true(&rows, 0, DISABLED))
 		return fynq_fail(rq, FYNQ_E_DISABLED, NULL);
-	if (role_of(fynq_rows_str(&rows, 0, ROLE)) != asked.role)
+	if (fynq_claims_role(fynq_rows_str(&rows, 0, ROLE)) != asked.role)
 		return fynq_fail(rq, FYNQ_E_UNAUTHORIZED, NULL);
 	remember(&asked);
 	return FYNQ_OK;

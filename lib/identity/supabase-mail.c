@@ -1,6 +1,5 @@
 #include "base/config.h"
 #include "base/fetch.h"
-#include "base/log.h"
 #include "http/json.h"
 #include "identity/claims.h"
 #include "identity/identity.h"
@@ -16,7 +15,7 @@ with_site(struct fynq_arena *a, const char *path)
 	fynq_buf_add(&b, fynq_str_of(path));
 	if (fynq_config.site_url[0] != '\0') {
 		fynq_buf_add(&b, FYNQ_STR("?redirect_to="));
-		fynq_url_escape(&b, fynq_str_of(fynq_config.site_url));
+		fynq_buf_add_url(&b, fynq_str_of(fynq_config.site_url));
 	}
 	text = fynq_arena_strdup(a, fynq_buf_str(&b));
 	fynq_buf_release(&b);

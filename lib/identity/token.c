@@ -1,4 +1,3 @@
-#include <string.h>
 
 #include "base/config.h"
 #include "base/log.h"

@@ -10,7 +10,7 @@
 
 enum subject { ADDRESS, ACCOUNT, PAIR, SUBJECTS };
 
-static const char *const attempt_names[] = {
+const char *const fynq_attempt_names[] = {
 	[FYNQ_ATTEMPT_PASSWORD] = "password",
 	[FYNQ_ATTEMPT_TOKEN] = "token",
 	[FYNQ_ATTEMPT_MAIL] = "mail",
@@ -113,7 +113,7 @@ make_keys(
 		if (rules[attempt][i][FREE] == 0 || (i != ADDRESS && account.n == 0) ||
 		    (i != ACCOUNT && network.n == 0))
 			continue;
-		fynq_digest_add_framed(d, fynq_str_of(attempt_names[attempt]));
+		fynq_digest_add_framed(d, fynq_str_of(fynq_attempt_names[attempt]));
 		fynq_digest_add_framed(d, fynq_str_of(subject_names[i]));
 		fynq_digest_add_framed(d, i != ADDRESS ? name : FYNQ_STR(""));
 		fynq_digest_add_framed(d, i != ACCOUNT ? network : FYNQ_STR(""));
@@ -191,7 +191,7 @@ fynq_attempt_count(
 	(void)fynq_str_int(fynq_rows_str(&rows, 0, 0), &wait);
 	if (wait == 0)
 		return FYNQ_OK;
-	*news_r = fynq_str_eq(fynq_rows_str(&rows, 0, 1), FYNQ_STR("t"));
+	*news_r = fynq_rows_true(&rows, 0, 1);
 	rq->problem.retry_after = (int)wait;
 	return fynq_fail(rq, FYNQ_E_RATE_LIMITED, "Try again in %d s.", (int)wait);
 }

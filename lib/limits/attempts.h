@@ -27,6 +27,9 @@ enum fynq_attempt {
 	FYNQ_ATTEMPTS
 };
 
+/* "password", "token", "mail", "register". */
+extern const char *const fynq_attempt_names[];
+
 /*
  * Count a try, and refuse it where its time has not come: RATE_LIMITED, with a Retry-After. account
  * is the address of the account, in any case, or absent where the try names none. *news_r says

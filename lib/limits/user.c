@@ -60,7 +60,7 @@ fynq_limit_verdict(struct fynq_req *rq, const struct fynq_rows *rows)
 	fynq_reply_header(rq, "RateLimit-Limit", value);
 	fynq_reply_header(rq, "RateLimit-Remaining", fynq_rows_str(rows, 0, REMAINING));
 	fynq_reply_header(rq, "RateLimit-Reset", reset);
-	if (fynq_str_eq(fynq_rows_str(rows, 0, ADMITTED), FYNQ_STR("t")))
+	if (fynq_rows_true(rows, 0, ADMITTED))
 		return FYNQ_OK;
 	if (fynq_str_int(reset, &seconds))
 		rq->problem.retry_after = (int)seconds;

@@ -18,7 +18,7 @@ const RESERVED = ["provider", "scopes", "redirect_to", "code_challenge", "code_c
 export class People {
   #people = new Map();
 
-  /** person: {email, name, sub, verified, refuses, banned}. */
+  /** person: {email, name, sub, verified, refuses}. */
   set(person) {
     this.#people.set(person.email.toLowerCase(), person);
   }

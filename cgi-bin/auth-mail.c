@@ -82,5 +82,6 @@ put_password(struct fynq_req *rq, const void *in_)
 		return try_failed(rq, e, email);
 	fynq_attempt_good(rq, FYNQ_ATTEMPT_PASSWORD, email);
 	fynq_audit(rq, FYNQ_EVENT_PASSWORD_CHANGED, rq->caller.id, (struct fynq_str){ 0 });
+	fynq_standing_forget(rq->caller.id);
 	return fynq_reply_empty(rq, 204);
 }

@@ -21,6 +21,5 @@ delete_me(struct fynq_req *rq, const void *in)
 
 	(void)in;
 	FYNQ_TRY(fynq_erasure_add(rq, user));
-	fynq_standing_forget(user);
 	return fynq_reply_empty(rq, fynq_erasure_do(rq, user) == FYNQ_OK ? 204 : 202);
 }

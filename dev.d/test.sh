@@ -125,7 +125,7 @@ node_tests() {
 	if [ "$attempt_status" -ne 0 ]; then
 		[ "$fail" -gt 0 ] || fail=1
 		say ""
-		sed -n '/failing tests:/,$p' "$logs/$name" | head -n 400 | cut -c1-400 >&2
+		sed -n '/failing tests:/,$p' "$logs/$name" | awk 'NR <= 400' | cut -c1-400 >&2
 		[ -s "$logs/$name.tap" ] || show_failure "$title" "$logs/$name"
 	elif [ "$units" = no ]; then
 		cat "$logs/$name" >&2

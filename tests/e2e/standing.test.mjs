@@ -190,3 +190,43 @@ test("the upkeep takes away sessions that were not used for so long that none co
       "select id from auth.sessions where user_id = $1", [student.id]);
     assert.deepEqual(left.map(({ id }) => id), [claimsOf(student.token).session_id]);
   });
+
+describe("the process that ends a session asks again at once", () => {
+  let one;
+  let chief;
+
+  // Long before the minute is over; each program has one process, which knows the session.
+  before(async () => {
+    one = await startStack({
+      settings: { FYNQ_ACCOUNT_CHECK_SECONDS: 60, FYNQ_PROCESSES: 1 },
+    });
+    chief = await admin(one);
+  });
+  after(() => one.stop());
+
+  const call = (method, path, token, body) => one.api(method, path, { token, body });
+  const another = async ({ email, password }) =>
+    (await call("POST", "/auth/login", undefined, { email, password })).json.access_token;
+  const ends = {
+    logout: ["/auth/sessions", ({ token }) => call("POST", "/auth/logout", token, {}), 401],
+    "the end of a session": ["/auth/sessions", async (student) => {
+      const { session_id: id } = claimsOf(student.token);
+      return call("DELETE", `/auth/sessions/${id}`, await another(student));
+    }, 401],
+    "a new password": ["/auth/sessions", async (student) =>
+      call("PUT", "/auth/password", await another(student),
+        { current: student.password, password: "another horse battery" }), 401],
+    "an admin who disables": ["/users/me", ({ id }) =>
+      call("PATCH", `/users/${id}`, chief.token, { disabled: true }), 401],
+    erasure: ["/users/me", ({ token }) => call("DELETE", "/users/me", token), 401],
+  };
+  for (const [name, [route, end, status]] of Object.entries(ends)) {
+    it(name, async () => {
+      const student = await one.register();
+      assert.equal((await call("GET", route, student.token)).status, 200);
+      const ended = await end(student);
+      assert.ok([200, 204].includes(ended.status), ended.text);
+      assert.equal((await call("GET", route, student.token)).status, status);
+    });
+  }
+});

@@ -90,7 +90,6 @@ struct aside {
 	enum fynq_aside_kind kind;
 	struct fynq_turn turn;
 	struct fynq_uuid message; /* what the result belongs to */
-	bool begun;
 };
 
 static struct aside *asides; /* of the loop's thread */
@@ -108,11 +107,9 @@ free_aside(void *arg)
 {
 	struct aside *a = arg;
 
-	if (a->begun) {
-		*(a->prev != NULL ? &a->prev->next : &asides) = a->next;
-		if (a->next != NULL)
-			a->next->prev = a->prev;
-	}
+	*(a->prev != NULL ? &a->prev->next : &asides) = a->next;
+	if (a->next != NULL)
+		a->next->prev = a->prev;
 	fynq_gemini_ask_release(&a->ask);
 	free(a);
 	active--;
@@ -153,18 +150,6 @@ ask_ended(struct fynq_gemini_ask *ask)
 		free_aside(a);
 }
 
-/* One at a time for a chat; another process may still do the same, and one of the two is kept. */
-static bool
-runs_already(const struct aside *wanted)
-{
-	const struct aside *a = asides;
-
-	while (a != NULL &&
-	       (a->kind != wanted->kind || strcmp(a->turn.chat.text, wanted->turn.chat.text) != 0))
-		a = a->next;
-	return a != NULL;
-}
-
 static void
 begin(void *arg)
 {
@@ -172,16 +157,10 @@ begin(void *arg)
 	int after;
 
 	a->ask.tokens = fynq_context_tokens((int64_t)a->ask.call.body.n / 4);
-	if (ending || runs_already(a) ||
-	    fynq_gemini_admit(0, a->ask.tokens, 0, &a->ask.leave, &after) != FYNQ_OK) {
+	if (ending || fynq_gemini_admit(0, a->ask.tokens, 0, &a->ask.leave, &after) != FYNQ_OK) {
 		free_aside(a);
 		return;
 	}
-	a->begun = true;
-	a->next = asides;
-	if (asides != NULL)
-		asides->prev = a;
-	asides = a;
 	a->ask.spare = true;
 	a->ask.what = kinds[a->kind].name;
 	a->ask.text = ask_text;
@@ -212,6 +191,20 @@ read_matter(void *arg)
 	fynq_evloop_post(found && !a->ask.call.body.full ? begin : free_aside, a);
 }
 
+/*
+ * One at a time for a chat, from before its matter is read, so that none is asked for what another
+ * is about to write. Another process may still do the same, and one of the two is kept.
+ */
+static bool
+runs_already(enum fynq_aside_kind kind, const struct fynq_turn *turn)
+{
+	const struct aside *a = asides;
+
+	while (a != NULL && (a->kind != kind || strcmp(a->turn.chat.text, turn->chat.text) != 0))
+		a = a->next;
+	return a != NULL;
+}
+
 void
 fynq_aside_begin(enum fynq_aside_kind kind, const struct fynq_turn *turn)
 {
@@ -219,9 +212,15 @@ fynq_aside_begin(enum fynq_aside_kind kind, const struct fynq_turn *turn)
 
 	if (kind == FYNQ_ASIDE_TITLE ? !fynq_config.titles : !fynq_config.summaries)
 		return;
+	if (runs_already(kind, turn))
+		return;
 	a = fynq_alloc(sizeof(*a));
 	a->kind = kind;
 	a->turn = *turn;
+	a->next = asides;
+	if (asides != NULL)
+		asides->prev = a;
+	asides = a;
 	active++;
 	fynq_jobs_post(read_matter, a);
 }

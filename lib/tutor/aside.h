@@ -12,7 +12,10 @@
 
 enum fynq_aside_kind { FYNQ_ASIDE_TITLE, FYNQ_ASIDE_SUMMARY };
 
-/* Begin one for the turn whose reply was just stored, where the settings have it. Copies turn. */
+/*
+ * Begin one for the turn whose reply was just stored, where the settings have it and the chat has
+ * none of this kind under way. Copies turn. On the event loop's thread.
+ */
 void fynq_aside_begin(enum fynq_aside_kind kind, const struct fynq_turn *turn);
 
 /* Those that have not ended; from any thread. */

@@ -86,7 +86,7 @@ enum fynq_err
 get_chats(struct fynq_req *rq, const void *arg)
 {
 	const struct list_in *in = arg;
-	struct fynq_str archived = in->archived ? FYNQ_STR("t") : FYNQ_STR("f");
+	struct fynq_str archived = fynq_arg_bool(in->archived);
 
 	if (in->q.n > 0)
 		return fynq_page_reply(

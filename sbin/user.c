@@ -206,7 +206,7 @@ list(struct fynq_req *rq, const struct call *call)
 		FYNQ_TRY(fynq_db_run(rq, &list_accounts,
 		    FYNQ_ARGS(call->role, call->disabled ? FYNQ_STR("true") : none,
 			before[0] != '\0' ? fynq_str_of(before) : none, fynq_uuid_str(&last),
-			fynq_arena_printf(rq->arena, "%d", PAGE)),
+			fynq_arg_int(rq, PAGE)),
 		    &rows));
 		print_accounts(&rows);
 		if (rows.n > 0) {

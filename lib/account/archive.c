@@ -9,7 +9,7 @@
 #include "base/clock.h"
 #include "base/config.h"
 #include "base/log.h"
-#include "data/steps.h"
+#include "data/db.h"
 #include "http/attachment.h"
 #include "http/response.h"
 #include "identity/audit.h"

@@ -1,7 +1,6 @@
 #include "account/erasure.h"
 #include "base/log.h"
 #include "data/db.h"
-#include "data/steps.h"
 #include "identity/audit.h"
 #include "identity/provider.h"
 #include "identity/standing.h"

@@ -177,6 +177,17 @@ fynq_db_run(struct fynq_req *rq, const struct fynq_stmt *stmt, const struct fynq
 	return fynq_db_tx(rq, &step, 1);
 }
 
+void
+fynq_db_aside(struct fynq_req *rq, const char *event, const struct fynq_stmt *stmt,
+    const struct fynq_str *args, size_t n_args)
+{
+	const struct fynq_problem problem = rq->problem;
+
+	if (fynq_db_run(rq, stmt, args, n_args, NULL) != FYNQ_OK)
+		fynq_log(FYNQ_LOG_WARN, event, "%s was not done", stmt->name);
+	rq->problem = problem;
+}
+
 enum fynq_err
 fynq_db_reply(struct fynq_req *rq, int status, const struct fynq_stmt *stmt,
     const struct fynq_str *args, size_t n_args)
@@ -199,6 +210,18 @@ fynq_rows_str(const struct fynq_rows *rows, int row, int column)
 		return (struct fynq_str){ 0 };
 	return (struct fynq_str){ PQgetvalue(rows->result, row, column),
 		(size_t)PQgetlength(rows->result, row, column) };
+}
+
+struct fynq_str
+fynq_arg_int(struct fynq_req *rq, int64_t n)
+{
+	return fynq_arena_printf(rq->arena, "%lld", (long long)n);
+}
+
+struct fynq_str
+fynq_arg_bool(bool value)
+{
+	return value ? FYNQ_STR("t") : FYNQ_STR("f");
 }
 
 bool

@@ -63,6 +63,10 @@ enum { FYNQ_ARGS_MAX = 24, FYNQ_STEPS_MAX = 10 };
 	    sizeof((const struct fynq_str[]){ __VA_ARGS__ }) / sizeof(struct fynq_str)
 #define FYNQ_NO_ARGS NULL, 0
 
+/* Arguments from numbers and truth values; valid as long as the request. */
+struct fynq_str fynq_arg_int(struct fynq_req *rq, int64_t n);
+struct fynq_str fynq_arg_bool(bool value);
+
 /* A timestamptz as RFC 3339 in UTC, whatever the session's time zone. */
 #define FYNQ_SQL_TIME(column) \
 	"to_char(" column " at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')"
@@ -90,6 +94,13 @@ enum fynq_err fynq_db_tx(
 /* One statement, one transaction. */
 enum fynq_err fynq_db_run(struct fynq_req *rq, const struct fynq_stmt *stmt,
     const struct fynq_str *args, size_t n_args, struct fynq_rows *rows_r) FYNQ_MUST_CHECK;
+
+/*
+ * One statement that the request does not depend on: what has gone wrong with the request so far
+ * stays as it is, and where this goes wrong, too, the log says under event what was not done.
+ */
+void fynq_db_aside(struct fynq_req *rq, const char *event, const struct fynq_stmt *stmt,
+    const struct fynq_str *args, size_t n_args);
 
 /*
  * Run a statement whose one row is (body json) or (body json, etag text) and answer with it.

@@ -80,7 +80,7 @@ fynq_page_reply(struct fynq_req *rq, const struct fynq_stmt *stmt, const struct 
 	for (size_t i = 0; i < n_args; i++)
 		all[i] = args[i];
 	all[n_args++] = key;
-	all[n_args++] = fynq_arena_printf(rq->arena, "%lld", (long long)limit);
+	all[n_args++] = fynq_arg_int(rq, limit);
 	if ((e = fynq_db_run(rq, stmt, all, n_args, &rows)) != FYNQ_OK)
 		return blame_cursor(rq, e, key);
 	if (rows.n == 0)

@@ -15,15 +15,3 @@ fynq_steps_add(struct fynq_steps *steps, struct fynq_req *rq, const struct fynq_
 		memcpy(kept, args, n_args * sizeof(*kept));
 	steps->all[steps->n++] = (struct fynq_step){ stmt, kept, n_args, rows_r };
 }
-
-struct fynq_str
-fynq_arg_int(struct fynq_req *rq, int64_t n)
-{
-	return fynq_arena_printf(rq->arena, "%lld", (long long)n);
-}
-
-struct fynq_str
-fynq_arg_bool(bool value)
-{
-	return value ? FYNQ_STR("t") : FYNQ_STR("f");
-}

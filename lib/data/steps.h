@@ -24,8 +24,4 @@ struct fynq_steps {
 void fynq_steps_add(struct fynq_steps *steps, struct fynq_req *rq, const struct fynq_stmt *stmt,
     struct fynq_rows *rows_r, const struct fynq_str *args, size_t n_args);
 
-/* Arguments from numbers and truth values; valid as long as the request. */
-struct fynq_str fynq_arg_int(struct fynq_req *rq, int64_t n);
-struct fynq_str fynq_arg_bool(bool value);
-
 #endif

@@ -100,12 +100,6 @@ fynq_audit_email(
 void
 fynq_audit_forget(struct fynq_req *rq)
 {
-	struct fynq_problem problem = rq->problem;
-	struct fynq_rows rows;
-
-	if (fynq_db_run(rq, &forget_audit,
-		FYNQ_ARGS(fynq_arena_printf(rq->arena, "%lld", (long long)fynq_config.audit_days)),
-		&rows) != FYNQ_OK)
-		fynq_log(FYNQ_LOG_WARN, "audit", "old rows were not deleted");
-	rq->problem = problem;
+	fynq_db_aside(
+	    rq, "audit", &forget_audit, FYNQ_ARGS(fynq_arg_int(rq, fynq_config.audit_days)));
 }

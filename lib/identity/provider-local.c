@@ -201,8 +201,7 @@ static enum fynq_err
 refresh_session(struct fynq_req *rq, struct fynq_str token, struct fynq_session *session_r)
 {
 	const struct fynq_local_refresh *refresh = fynq_local_refresh_new(rq->arena);
-	struct fynq_str days = fynq_arena_printf(
-	    rq->arena, "%lld", (long long)fynq_config.session_days);
+	struct fynq_str days = fynq_arg_int(rq, fynq_config.session_days);
 	char hash[FYNQ_SHA256_SIZE];
 	struct fynq_rows rows;
 	struct fynq_str fate;

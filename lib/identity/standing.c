@@ -3,7 +3,6 @@
 
 #include "base/clock.h"
 #include "base/config.h"
-#include "base/log.h"
 #include "data/db.h"
 #include "identity/claims.h"
 #include "identity/standing.h"
@@ -134,12 +133,6 @@ fynq_standing_check(struct fynq_req *rq)
 void
 fynq_standing_sweep(struct fynq_req *rq)
 {
-	struct fynq_problem problem = rq->problem;
-	struct fynq_str days = fynq_arena_printf(
-	    rq->arena, "%lld", (long long)fynq_config.session_days);
-	struct fynq_rows rows;
-
-	if (fynq_db_run(rq, &forget_sessions, FYNQ_ARGS(days), &rows) != FYNQ_OK)
-		fynq_log(FYNQ_LOG_WARN, "standing", "old sessions were not deleted");
-	rq->problem = problem;
+	fynq_db_aside(rq, "standing", &forget_sessions,
+	    FYNQ_ARGS(fynq_arg_int(rq, fynq_config.session_days)));
 }

@@ -4,7 +4,6 @@
 
 #include "base/config.h"
 #include "base/digest.h"
-#include "base/log.h"
 #include "http/client.h"
 #include "limits/attempts.h"
 
@@ -196,18 +195,6 @@ fynq_attempt_count(
 	return fynq_fail(rq, FYNQ_E_RATE_LIMITED, "Try again in %d s.", (int)wait);
 }
 
-/* What the request has to say must not depend on it. */
-static void
-run_aside(struct fynq_req *rq, const struct fynq_stmt *stmt, const struct fynq_str *args, size_t n)
-{
-	struct fynq_problem problem = rq->problem;
-	struct fynq_rows rows;
-
-	if (fynq_db_run(rq, stmt, args, n, &rows) != FYNQ_OK)
-		fynq_log(FYNQ_LOG_WARN, "attempts", "%s was not done", stmt->name);
-	rq->problem = problem;
-}
-
 void
 fynq_attempt_good(struct fynq_req *rq, enum fynq_attempt attempt, struct fynq_str account)
 {
@@ -216,14 +203,14 @@ fynq_attempt_good(struct fynq_req *rq, enum fynq_attempt attempt, struct fynq_st
 	if (!fynq_config.attempts)
 		return;
 	make_keys(rq, attempt, account, &keys);
-	run_aside(rq, &good_attempt,
+	fynq_db_aside(rq, "attempts", &good_attempt,
 	    FYNQ_ARGS(array_of_keys(rq, &keys, ACCOUNT, PAIR),
 		array_of_keys(rq, &keys, ADDRESS, ADDRESS), key_or_null(&keys, PAIR),
-		fynq_arena_printf(rq->arena, "%d", HOME_DAYS)));
+		fynq_arg_int(rq, HOME_DAYS)));
 }
 
 void
 fynq_attempts_forget(struct fynq_req *rq)
 {
-	run_aside(rq, &forget_attempts, FYNQ_NO_ARGS);
+	fynq_db_aside(rq, "attempts", &forget_attempts, FYNQ_NO_ARGS);
 }

@@ -27,7 +27,7 @@ fynq_limit_args(struct fynq_req *rq, struct fynq_str args_r[static FYNQ_LIMIT_AR
 
 	args_r[0] = rq->caller.id;
 	for (size_t i = 1; i < FYNQ_LIMIT_ARGS; i++)
-		args_r[i] = fynq_arena_printf(rq->arena, "%lld", (long long)numbers[i - 1]);
+		args_r[i] = fynq_arg_int(rq, numbers[i - 1]);
 }
 
 /* A limit's name as a person says it. */

@@ -23,12 +23,6 @@ key_of(struct fynq_req *rq, struct fynq_str user, const struct fynq_uuid *id)
 	return fynq_arena_printf(rq->arena, "%.*s/%s", FYNQ_STR_ARG(user), id->text);
 }
 
-static struct fynq_str
-number(struct fynq_req *rq, int64_t n)
-{
-	return fynq_arena_printf(rq->arena, "%lld", (long long)n);
-}
-
 static bool
 is_line(struct fynq_str s)
 {
@@ -76,9 +70,9 @@ fynq_file_add(struct fynq_req *rq, struct fynq_str purpose, const struct fynq_pi
 	FYNQ_TRY(store->put(rq, key, picture->fd, picture->bytes));
 	e = fynq_db_run(rq, &add_file,
 	    FYNQ_ARGS(fynq_uuid_str(&id), rq->caller.id, purpose, tidy_name(name),
-		fynq_str_of(picture->media_type), number(rq, picture->bytes),
-		fynq_str_of(picture->sha256), number(rq, picture->width),
-		number(rq, picture->height)),
+		fynq_str_of(picture->media_type), fynq_arg_int(rq, picture->bytes),
+		fynq_str_of(picture->sha256), fynq_arg_int(rq, picture->width),
+		fynq_arg_int(rq, picture->height)),
 	    NULL);
 	if (e == FYNQ_E_INVALID || e == FYNQ_E_NOT_FOUND || e == FYNQ_E_FORBIDDEN) {
 		problem = rq->problem;

@@ -174,8 +174,7 @@ read_matter(void *arg)
 {
 	struct aside *a = arg;
 	struct fynq_req *rq = fynq_req_new(-1, true);
-	struct fynq_str budget = fynq_arena_printf(
-	    rq->arena, "%lld", (long long)fynq_context_budget());
+	struct fynq_str budget = fynq_arg_int(rq, fynq_context_budget());
 	struct fynq_rows rows;
 	bool found;
 

@@ -56,8 +56,8 @@ beat_now(struct fynq_req *rq)
 	struct fynq_rows rows;
 
 	FYNQ_TRY(fynq_db_run(rq, &beat,
-	    FYNQ_ARGS(fynq_runner_id(), fynq_arena_printf(rq->arena, "%d", (int)getpid()),
-		fynq_arena_printf(rq->arena, "%d", FYNQ_RUNNER_STALE_SECONDS)),
+	    FYNQ_ARGS(fynq_runner_id(), fynq_arg_int(rq, getpid()),
+		fynq_arg_int(rq, FYNQ_RUNNER_STALE_SECONDS)),
 	    &rows));
 	if (!fynq_str_eq(fynq_rows_str(&rows, 0, 0), FYNQ_STR("0")))
 		fynq_log(FYNQ_LOG_WARN, "sweep", "ended %.*s replies whose process is gone",
@@ -139,9 +139,8 @@ static enum fynq_err
 forget_old(struct fynq_req *rq)
 {
 	return fynq_db_run(rq, &forget,
-	    FYNQ_ARGS(
-		fynq_arena_printf(rq->arena, "%lld", (long long)fynq_config.idempotency_hours),
-		fynq_arena_printf(rq->arena, "%lld", (long long)fynq_config.cache_hours)),
+	    FYNQ_ARGS(fynq_arg_int(rq, fynq_config.idempotency_hours),
+		fynq_arg_int(rq, fynq_config.cache_hours)),
 	    NULL);
 }
 

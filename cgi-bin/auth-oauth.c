@@ -150,16 +150,12 @@ find_cookie(const struct fynq_req *rq)
 	return (struct fynq_str){ 0 };
 }
 
-/* Without the "/" that the setting may end in. Never what the request calls us: that is a guess. */
+/* Of the settings. Never what the request calls us: that is a guess. */
 static struct fynq_str
 callback_url(struct fynq_arena *a, const char *nonce)
 {
-	struct fynq_str origin = fynq_str_of(fynq_config.public_url);
-
-	if (origin.p[origin.n - 1] == '/')
-		origin.n--;
 	return fynq_arena_printf(
-	    a, "%.*s/api/v1/auth/callback?flow=%s", FYNQ_STR_ARG(origin), nonce);
+	    a, "%s/api/v1/auth/callback?flow=%s", fynq_config.public_url, nonce);
 }
 
 enum fynq_err

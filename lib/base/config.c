@@ -11,7 +11,7 @@
 
 extern char **environ;
 
-enum { NEEDED = 1, SECRET = 2 };
+enum { NEEDED = 1, SECRET = 2, BASE = 4 };
 enum type { STRING, INT, BOOL, LIST, LIMITS };
 enum { FILE_MAX = 65536 };
 
@@ -195,6 +195,23 @@ parse_limits(const struct row *row, const char *text, struct fynq_limits *limits
 	return true;
 }
 
+/* Without any "/" at its end; for the life of the process. */
+static const char *
+without_slash(const char *text)
+{
+	size_t n = strlen(text);
+	char *cut;
+
+	while (n > 1 && text[n - 1] == '/')
+		n--;
+	if (text[n] == '\0')
+		return text;
+	cut = fynq_alloc(n + 1);
+	memcpy(cut, text, n);
+	cut[n] = '\0';
+	return cut;
+}
+
 static void
 set_row(const struct row *row, struct fynq_buf *problems)
 {
@@ -205,7 +222,7 @@ set_row(const struct row *row, struct fynq_buf *problems)
 	switch (row->type) {
 	case STRING:
 	case LIST:
-		*(const char **)member = text;
+		*(const char **)member = (row->flags & BASE) != 0 ? without_slash(text) : text;
 		if (length == 0 && (row->flags & NEEDED) != 0)
 			fynq_buf_printf(problems, "%s: it must be set\n", row->name);
 		else if (length > 0 && (length < row->least || length > row->most))

@@ -66,16 +66,11 @@ add_headers(struct fynq_req *rq, const struct fynq_gotrue *ask, struct headers *
 		add_header(a, headers, "traceparent", rq->traceparent);
 }
 
-/* The setting may end in "/". */
 static const char *
 url_of(struct fynq_arena *a, const struct fynq_gotrue *ask)
 {
-	struct fynq_str base = fynq_str_of(fynq_config.supabase_url);
-
-	if (base.n > 0 && base.p[base.n - 1] == '/')
-		base.n--;
 	return fynq_arena_printf(
-	    a, "%.*s/auth/v1%s%.*s", FYNQ_STR_ARG(base), ask->path, FYNQ_STR_ARG(ask->id))
+	    a, "%s/auth/v1%s%.*s", fynq_config.supabase_url, ask->path, FYNQ_STR_ARG(ask->id))
 	    .p;
 }
 

@@ -27,11 +27,8 @@ static const char *
 supabase_issuer(void)
 {
 	static char issuer[1100];
-	int n = (int)strlen(fynq_config.supabase_url);
 
-	if (n > 0 && fynq_config.supabase_url[n - 1] == '/')
-		n--;
-	snprintf(issuer, sizeof(issuer), "%.*s/auth/v1", n, fynq_config.supabase_url);
+	snprintf(issuer, sizeof(issuer), "%s/auth/v1", fynq_config.supabase_url);
 	return issuer;
 }
 
@@ -71,7 +68,7 @@ init_supabase(struct fynq_buf *problems_r)
 	bool good = check_keys(problems_r);
 	struct fynq_url url;
 
-	if (!fynq_url_parse(fynq_str_of(fynq_config.supabase_url), &url) || url.path.n > 1 ||
+	if (!fynq_url_parse(fynq_str_of(fynq_config.supabase_url), &url) || url.path.n > 0 ||
 	    url.query.p != NULL)
 		good = complain(problems_r, "FYNQ_SUPABASE_URL",
 		    "it must be a URL such as https://PROJECT.supabase.co");

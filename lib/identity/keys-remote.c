@@ -86,16 +86,13 @@ static bool
 fetch(struct fynq_published *last, int64_t now)
 {
 	struct fynq_arena *a = fynq_arena_new(FYNQ_ARENA_MAX);
-	size_t length = strlen(fynq_config.supabase_url);
 	struct json_object *json;
 	struct fynq_fetched fetched;
 	struct fynq_keyset *set = NULL;
 	struct fynq_str why;
 	char url[URL_SIZE];
 
-	while (length > 0 && fynq_config.supabase_url[length - 1] == '/')
-		length--;
-	snprintf(url, sizeof(url), "%.*s%s", (int)length, fynq_config.supabase_url, path);
+	snprintf(url, sizeof(url), "%s%s", fynq_config.supabase_url, path);
 	if (fynq_fetch(a, "keys",
 		&(const struct fynq_fetch){ .method = "GET",
 		    .url = url,

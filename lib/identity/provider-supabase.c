@@ -253,13 +253,10 @@ authorize_url(struct fynq_req *rq, struct fynq_str service, struct fynq_str call
     struct fynq_str challenge, struct fynq_str *url_r)
 {
 	struct fynq_buf b = FYNQ_BUF_INIT(8192);
-	struct fynq_str base = fynq_str_of(fynq_config.supabase_url);
 
 	if (!is_service(service))
 		return fynq_fail(rq, FYNQ_E_NOT_FOUND, "There is no such service.");
-	while (base.n > 0 && base.p[base.n - 1] == '/')
-		base.n--;
-	fynq_buf_add(&b, base);
+	fynq_buf_add(&b, fynq_str_of(fynq_config.supabase_url));
 	add_parameter(&b, "/auth/v1/authorize?provider", service);
 	add_parameter(&b, "&redirect_to", callback);
 	add_parameter(&b, "&code_challenge", challenge);

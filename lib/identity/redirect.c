@@ -157,7 +157,7 @@ fynq_redirect_init(struct fynq_buf *problems_r)
 		    FYNQ_STR_ARG(one));
 		good = false;
 	}
-	if (origin.n > 0 && (!is_safe(origin, &url) || url.path.n > 1 || url.query.p != NULL)) {
+	if (origin.n > 0 && (!is_safe(origin, &url) || url.path.n > 0 || url.query.p != NULL)) {
 		fynq_buf_add(problems_r,
 		    FYNQ_STR("FYNQ_PUBLIC_URL: it must be https (http for localhost alone) without "
 			     "a path, such as https://api.example\n"));

@@ -75,6 +75,25 @@ the_environment_counts(void **state)
 	assert_int_equal(fynq_config.limit_teacher.tokens_day, 1000000000);
 }
 
+/* What paths are put behind ends in no slash, however it is written; a page may be its folder. */
+static void
+a_base_ends_in_no_slash(void **state)
+{
+	(void)state;
+	setenv("FYNQ_SUPABASE_URL", "https://project.supabase.co//", 1);
+	setenv("FYNQ_PUBLIC_URL", "https://api.example/", 1);
+	setenv("FYNQ_GEMINI_URL", "https://gemini.example/v1beta", 1);
+	setenv("FYNQ_SITE_URL", "https://app.example/", 1);
+	assert_string_equal(load(), "");
+	assert_string_equal(fynq_config.supabase_url, "https://project.supabase.co");
+	assert_string_equal(fynq_config.public_url, "https://api.example");
+	assert_string_equal(fynq_config.gemini_url, "https://gemini.example/v1beta");
+	assert_string_equal(fynq_config.site_url, "https://app.example/");
+	setenv("FYNQ_SUPABASE_URL", "/", 1);
+	assert_string_equal(load(), "");
+	assert_string_equal(fynq_config.supabase_url, "/");
+}
+
 static void
 the_file_counts_less(void **state)
 {
@@ -260,6 +279,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(defaults, setup),
 		cmocka_unit_test_setup(the_environment_counts, setup),
+		cmocka_unit_test_setup(a_base_ends_in_no_slash, setup),
 		cmocka_unit_test_setup(the_file_counts_less, setup),
 		cmocka_unit_test_setup(refuses, setup),
 		cmocka_unit_test_setup(refuses_limits, setup),

@@ -281,7 +281,7 @@ set_up(void **state)
 	    pthread_create(&thread, NULL, serve, NULL) != 0 || mkdtemp(run_dir) == NULL)
 		return -1;
 	pthread_detach(thread);
-	snprintf(url, sizeof(url), "http://127.0.0.1:%d/", ntohs(at.sin_port));
+	snprintf(url, sizeof(url), "http://127.0.0.1:%d", ntohs(at.sin_port));
 	fynq_config.auth = "supabase";
 	fynq_config.supabase_url = url;
 	fynq_config.supabase_ca_file = "";

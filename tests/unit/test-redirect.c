@@ -123,7 +123,7 @@ test_settings(void **state)
 	} rows[] = {
 		{ "", "", NULL },
 		{ PAGE, "https://api.example", NULL },
-		{ PAGE " , http://localhost/a", "http://127.0.0.1:8080/", NULL },
+		{ PAGE " , http://localhost/a", "http://127.0.0.1:8080", NULL },
 		{ PAGE ",app.example", "", "FYNQ_REDIRECTS: app.example " },
 		{ "http://app.example/a", "", "FYNQ_REDIRECTS: http://app.example/a " },
 		{ "https://app.example", "", "FYNQ_REDIRECTS: https://app.example " },

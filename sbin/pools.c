@@ -5,12 +5,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/config.h"
+#include "base/disk.h"
 #include "fynqctl.h"
 #include "pool.h"
 #include "proc.h"
@@ -85,12 +85,6 @@ choose(struct pools *pools, int argc, char **argv)
 	return pools->n > 0;
 }
 
-static bool
-try_lock(void *arg)
-{
-	return flock(*(int *)arg, LOCK_EX | LOCK_NB) == 0;
-}
-
 /* Keep a second fynqctl out, until this one exits. */
 static bool
 lock(void)
@@ -107,7 +101,7 @@ lock(void)
 		ctl_say("%s: %s", path, strerror(errno));
 		return false;
 	}
-	if (!proc_wait(try_lock, &fd, LOCK_MS)) {
+	if (!fynq_disk_lock(fd, LOCK_MS)) {
 		ctl_say("another fynqctl holds %s; try again when it is done", path);
 		return false;
 	}

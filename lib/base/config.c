@@ -1,13 +1,12 @@
 #include <ctype.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "alloc.h"
 #include "config.h"
+#include "disk.h"
 
 extern char **environ;
 
@@ -57,29 +56,6 @@ known_name(const char *name, size_t n)
 	return row != NULL && (row->flags & SECRET) != 0;
 }
 
-/* The whole of a small file, NUL-terminated, for the life of the process; NULL with errno set. */
-static char *
-read_file(const char *path)
-{
-	char *text = fynq_alloc(FILE_MAX + 1);
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	size_t n = 0;
-	ssize_t got = -1;
-
-	while (fd >= 0 && n <= FILE_MAX && (got = read(fd, text + n, FILE_MAX + 1 - n)) > 0)
-		n += (size_t)got;
-	if (n > FILE_MAX)
-		errno = EFBIG;
-	if (fd >= 0)
-		close(fd);
-	if (got != 0) {
-		free(text);
-		return NULL;
-	}
-	text[n] = '\0';
-	return text;
-}
-
 static char *
 strip(char *s)
 {
@@ -104,7 +80,7 @@ strip(char *s)
 static void
 load_file(const char *path, struct fynq_buf *problems)
 {
-	char *text = read_file(path), *line, *rest = text;
+	char *text = fynq_disk_read(path, FILE_MAX, NULL), *line, *rest = text;
 
 	if (text == NULL) {
 		fynq_buf_printf(
@@ -149,7 +125,7 @@ find_text(const struct row *row, struct fynq_buf *problems)
 	snprintf(file_name, sizeof(file_name), "%s_FILE", row->name);
 	if ((path = getenv(file_name)) == NULL)
 		return row->fallback;
-	if ((secret = read_file(path)) == NULL) {
+	if ((secret = fynq_disk_read(path, FILE_MAX, NULL)) == NULL) {
 		fynq_buf_printf(
 		    problems, "%s: cannot read %s: %s\n", file_name, path, strerror(errno));
 		return row->fallback;

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/disk.h"
 #include "data/migrations.h"
 
 /* The version that a file's name begins with; false where the name is not a migration's. */
@@ -31,25 +32,14 @@ read_text(int dir_fd, const char *name, size_t *n_r)
 	int fd = openat(dir_fd, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	char *text = NULL;
 	struct stat st;
-	ssize_t got = 0;
-	size_t n = 0;
 
 	if (fd < 0)
 		return NULL;
-	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size <= FYNQ_MIGRATION_FILE_MAX) {
-		text = fynq_alloc((size_t)st.st_size + 1);
-		while (n < (size_t)st.st_size &&
-		       (got = read(fd, text + n, (size_t)st.st_size - n)) > 0)
-			n += (size_t)got;
-	} else {
-		errno = EFBIG;
-	}
-	if (text != NULL && got < 0) {
-		free(text);
-		text = NULL;
-	}
+	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode))
+		text = fynq_disk_read_fd(fd, FYNQ_MIGRATION_FILE_MAX, n_r);
+	else
+		errno = EINVAL;
 	close(fd);
-	*n_r = n;
 	return text;
 }
 

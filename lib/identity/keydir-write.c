@@ -2,19 +2,18 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <openssl/err.h>
 #include <openssl/pem.h>
 
 #include "base/clock.h"
+#include "base/disk.h"
 #include "base/ids.h"
 #include "identity/keydir.h"
 
-enum { NAME_SIZE = FYNQ_KEYDIR_KID_SIZE + 8, LOCK_TRIES = 500, LOCK_STEP_MS = 10 };
+enum { NAME_SIZE = FYNQ_KEYDIR_KID_SIZE + 8, LOCK_MS = 5000 };
 
 /* What a key is called until it is whole. With the lock held nobody else has one. */
 static const char new_name[] = ".new";
@@ -40,18 +39,10 @@ fail(struct work *w, const char *what, const char *name)
 static bool
 lock(struct work *w)
 {
-	static const struct timespec step = { .tv_nsec = LOCK_STEP_MS * 1000000L };
-	int tries = 0;
-
 	w->fd = open(w->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (w->fd < 0)
 		return fail(w, "open", "");
-	while (flock(w->fd, LOCK_EX | LOCK_NB) != 0)
-		if (++tries == LOCK_TRIES)
-			return fail(w, "lock", "");
-		else
-			nanosleep(&step, NULL);
-	return true;
+	return fynq_disk_lock(w->fd, LOCK_MS) || fail(w, "lock", "");
 }
 
 static bool

@@ -1,18 +1,17 @@
 #include <fcntl.h>
 #include <stdio.h>
-#include <sys/file.h>
+#include <stdlib.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
-#include "base/clock.h"
 #include "base/config.h"
+#include "base/disk.h"
 #include "http/json.h"
 #include "identity/claims.h"
 #include "identity/jwk.h"
 #include "identity/keys-file.h"
 
-enum { PATH_SIZE = 128, LOCK_STEP_MS = 10, FILE_MAX = FYNQ_JWKS_MAX + 4096 };
+enum { PATH_SIZE = 128, FILE_MAX = FYNQ_JWKS_MAX + 4096 };
 
 static void
 path_of(const char *name, char path_r[static PATH_SIZE])
@@ -23,35 +22,32 @@ path_of(const char *name, char path_r[static PATH_SIZE])
 int
 fynq_keys_file_lock(int64_t timeout_ms)
 {
-	static const struct timespec step = { .tv_nsec = LOCK_STEP_MS * 1000000L };
-	int64_t deadline = fynq_clock_mono_us() + timeout_ms * 1000;
 	char path[PATH_SIZE];
 	int fd;
 
 	path_of("jwks.lock", path);
 	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
-	while (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) != 0) {
-		if (fynq_clock_mono_us() > deadline) {
-			close(fd);
-			return -1;
-		}
-		nanosleep(&step, NULL);
-	}
-	return fd;
+	if (fd < 0 || fynq_disk_lock(fd, timeout_ms))
+		return fd;
+	close(fd);
+	return -1;
 }
 
 /* All of it; absent where it is not to be trusted, or too long. */
 static struct fynq_str
 read_all(struct fynq_arena *a, int fd)
 {
-	char *text = fynq_arena_alloc(a, FILE_MAX);
+	struct fynq_str whole = { 0 };
 	struct stat st;
-	ssize_t n;
+	size_t n = 0;
+	char *text;
 
 	if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode) || st.st_uid != geteuid() ||
-	    (st.st_mode & 022) != 0 || (n = read(fd, text, FILE_MAX)) <= 0 || n == FILE_MAX)
-		return (struct fynq_str){ 0 };
-	return (struct fynq_str){ text, (size_t)n };
+	    (st.st_mode & 022) != 0 || (text = fynq_disk_read_fd(fd, FILE_MAX, &n)) == NULL)
+		return whole;
+	whole = fynq_arena_copy(a, (struct fynq_str){ text, n });
+	free(text);
+	return whole;
 }
 
 static int64_t

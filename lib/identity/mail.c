@@ -1,9 +1,11 @@
 #include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/config.h"
+#include "base/disk.h"
 #include "base/log.h"
 #include "identity/mail.h"
 
@@ -177,21 +179,16 @@ fynq_mail_encode(struct fynq_arena *a, struct fynq_str s)
 static bool
 read_file(struct fynq_arena *a, const char *path, struct fynq_str *text_r)
 {
-	FILE *f = fopen(path, "re");
-	char *text;
 	size_t n;
-	bool ok;
+	char *text = fynq_disk_read(path, TEMPLATE_MAX, &n);
 
-	if (f == NULL)
+	if (text == NULL)
 		return false;
-	text = fynq_arena_alloc(a, TEMPLATE_MAX + 1);
-	n = fread(text, 1, TEMPLATE_MAX + 1, f);
-	ok = ferror(f) == 0;
-	fclose(f);
-	*text_r = (struct fynq_str){ text, n };
-	if (ok && n <= TEMPLATE_MAX && fynq_str_utf8(*text_r))
+	*text_r = fynq_arena_copy(a, (struct fynq_str){ text, n });
+	free(text);
+	if (fynq_str_utf8(*text_r))
 		return true;
-	errno = !ok ? EIO : n > TEMPLATE_MAX ? EFBIG : EILSEQ;
+	errno = EILSEQ;
 	return false;
 }
 

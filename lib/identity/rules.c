@@ -1,12 +1,12 @@
 #include <ctype.h>
 #include <errno.h>
 #include <pthread.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/alloc.h"
 #include "base/config.h"
+#include "base/disk.h"
 #include "base/log.h"
 #include "identity/password.h"
 #include "identity/rules.h"
@@ -49,23 +49,6 @@ fold(char *out, struct fynq_str s)
 		out[i] = (char)tolower((unsigned char)s.p[i]);
 }
 
-/* The whole file, or false with errno set; one byte more than LIST_MAX tells that it is too large.
- */
-static bool
-read_list(const char *path, size_t *n_r)
-{
-	FILE *f = fopen(path, "re");
-	bool read;
-
-	if (f == NULL)
-		return false;
-	list.text = fynq_alloc(LIST_MAX + 1);
-	*n_r = fread(list.text, 1, LIST_MAX + 1, f);
-	read = ferror(f) == 0;
-	fclose(f);
-	return read;
-}
-
 /* A line each; those that begin with #!comment are about the list. */
 static void
 take_words(struct fynq_str rest)
@@ -95,11 +78,11 @@ fynq_rules_load(void)
 	free(list.words);
 	free(list.text);
 	list.words = NULL;
-	list.text = NULL;
 	list.n = 0;
-	if (!read_list(path, &n))
+	list.text = fynq_disk_read(path, LIST_MAX, &n);
+	if (list.text == NULL && errno != EFBIG)
 		why = strerror(errno);
-	else if (n > LIST_MAX || !fynq_str_utf8((struct fynq_str){ list.text, n }))
+	else if (list.text == NULL || !fynq_str_utf8((struct fynq_str){ list.text, n }))
 		why = "it is not a text of at most 1,000,000 bytes";
 	if (why != NULL) {
 		fynq_log(FYNQ_LOG_WARN, "passwords", "FYNQ_COMMON_PASSWORDS: %s: %s", path, why);

@@ -2,16 +2,15 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "base/disk.h"
 #include "base/log.h"
 #include "limits/file.h"
 
-enum { PATH_SIZE = 1088, LOCK_TRIES = 500, LOCK_STEP_MS = 10 };
+enum { PATH_SIZE = 1088, LOCK_MS = 5000 };
 
 static const char new_suffix[] = ".new", lock_suffix[] = ".lock";
 
@@ -161,10 +160,9 @@ open_or_make(const char *path, struct fynq_buf *reason)
 struct fynq_host_memory *
 fynq_host_file(const char *path, struct fynq_buf *reason)
 {
-	static const struct timespec step = { .tv_nsec = LOCK_STEP_MS * 1000000L };
 	struct fynq_host_memory *m = NULL;
 	char lock_path[PATH_SIZE];
-	int fd, tries = 0;
+	int fd;
 
 	snprintf(lock_path, sizeof(lock_path), "%s%s", path, lock_suffix);
 	fd = open(lock_path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
@@ -172,10 +170,7 @@ fynq_host_file(const char *path, struct fynq_buf *reason)
 		fynq_buf_printf(reason, "cannot open %s: %s", lock_path, strerror(errno));
 		return NULL;
 	}
-	/* The kernel gives up the lock of a process that dies. */
-	while (flock(fd, LOCK_EX | LOCK_NB) != 0 && ++tries < LOCK_TRIES)
-		nanosleep(&step, NULL);
-	if (tries < LOCK_TRIES)
+	if (fynq_disk_lock(fd, LOCK_MS))
 		m = open_or_make(path, reason);
 	else
 		fynq_buf_printf(reason, "another process keeps %s", lock_path);

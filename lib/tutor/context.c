@@ -1,13 +1,12 @@
-#include <fcntl.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <openssl/evp.h>
 
 #include "base/alloc.h"
 #include "base/config.h"
+#include "base/disk.h"
 #include "base/log.h"
 #include "storage/file.h"
 #include "tutor/context.h"
@@ -32,18 +31,16 @@ static struct {
 void
 fynq_context_init(void)
 {
-	int fd = open(fynq_config.tutor_file, O_RDONLY | O_CLOEXEC);
-	char *text = fynq_alloc(INSTRUCTION_MAX), hash[FYNQ_SHA256_SIZE];
-	ssize_t n = fd >= 0 ? read(fd, text, INSTRUCTION_MAX) : -1;
-	struct fynq_str whole = { text, n > 0 ? (size_t)n : 0 };
+	struct fynq_str whole = { 0 };
+	char *text = fynq_disk_read(fynq_config.tutor_file, INSTRUCTION_MAX, &whole.n);
+	char hash[FYNQ_SHA256_SIZE];
 
-	if (fd >= 0)
-		close(fd);
-	if (n <= 0 || n == INSTRUCTION_MAX || !fynq_str_utf8(whole))
+	whole.p = text;
+	if (text == NULL || whole.n == 0 || !fynq_str_utf8(whole))
 		fynq_log_fatal("config",
 		    "FYNQ_TUTOR_FILE: %s cannot be read, is empty, not UTF-8 or"
 		    " larger than %d bytes",
-		    fynq_config.tutor_file, INSTRUCTION_MAX - 1);
+		    fynq_config.tutor_file, INSTRUCTION_MAX);
 	fynq_buf_add_json(&context.instruction, whole);
 	fynq_sha256(whole, hash);
 	snprintf(context.settings, sizeof(context.settings), "%s %lld %s", fynq_config.gemini_model,

@@ -4,11 +4,15 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include <openssl/evp.h>
 #include <openssl/sha.h>
 
 #include "clock.h"
 #include "ids.h"
 #include "log.h"
+
+/* Whole groups of three bytes. */
+enum { BASE64_PIECE = 3072 };
 
 static const char base64url[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
@@ -85,6 +89,21 @@ fynq_token_new(char token_r[static FYNQ_TOKEN_SIZE])
 	memcpy(token_r, b.p, b.n);
 	token_r[b.n] = '\0';
 	fynq_buf_release(&b);
+}
+
+/* By pieces, of which the last one alone is padded; pictures are large, and OpenSSL is fast. */
+void
+fynq_base64(struct fynq_buf *b, const void *data, size_t n)
+{
+	unsigned char text[BASE64_PIECE / 3 * 4 + 1];
+	const unsigned char *p = data;
+
+	for (size_t i = 0; i < n; i += BASE64_PIECE) {
+		int have = (int)(n - i < BASE64_PIECE ? n - i : BASE64_PIECE);
+		int made = EVP_EncodeBlock(text, p + i, have);
+
+		fynq_buf_add(b, (struct fynq_str){ (const char *)text, (size_t)made });
+	}
 }
 
 void

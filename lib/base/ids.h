@@ -29,6 +29,9 @@ enum { FYNQ_TOKEN_SIZE = 44 };
 /* A new secret of 256 bits. */
 void fynq_token_new(char token_r[static FYNQ_TOKEN_SIZE]);
 
+/* Append data in base64 with padding (RFC 4648 section 4). */
+void fynq_base64(struct fynq_buf *b, const void *data, size_t n);
+
 /* Append data in base64url without padding (RFC 4648 section 5). */
 void fynq_base64url(struct fynq_buf *b, const void *data, size_t n);
 

@@ -119,6 +119,20 @@ fynq_str_chars(struct fynq_str s)
 	return count;
 }
 
+uint32_t
+fynq_str_take_char(struct fynq_str *s)
+{
+	unsigned char lead = (unsigned char)s->p[0];
+	size_t n = lead < 0x80 ? 1 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
+	uint32_t c = n == 1 ? lead : lead & (0x7fU >> n);
+
+	for (size_t i = 1; i < n; i++)
+		c = c << 6 | ((unsigned char)s->p[i] & 0x3f);
+	s->p += n;
+	s->n -= n;
+	return c;
+}
+
 bool
 fynq_str_boundary(struct fynq_str s, size_t at)
 {

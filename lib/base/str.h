@@ -58,6 +58,9 @@ bool fynq_str_utf8(struct fynq_str s);
 /* How many code points s holds; s must be well-formed UTF-8. */
 size_t fynq_str_chars(struct fynq_str s);
 
+/* Take the first code point off *s, which must be well-formed UTF-8 and not empty. */
+uint32_t fynq_str_take_char(struct fynq_str *s);
+
 /* At that byte s ends, or begins a character; s must be well-formed UTF-8. */
 bool fynq_str_boundary(struct fynq_str s, size_t at);
 

@@ -6,21 +6,6 @@
 
 enum { EMAIL_MAX = 254, EMAIL_LOCAL_MAX = 64, LABEL_MAX = 63, SHOWN_MAX = 64 };
 
-/* Take the first code point off *s, which is UTF-8 and not empty. */
-static uint32_t
-next_char(struct fynq_str *s)
-{
-	unsigned char lead = (unsigned char)s->p[0];
-	size_t n = lead < 0x80 ? 1 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
-	uint32_t c = n == 1 ? lead : lead & (0x7fU >> n);
-
-	for (size_t i = 1; i < n; i++)
-		c = c << 6 | ((unsigned char)s->p[i] & 0x3f);
-	s->p += n;
-	s->n -= n;
-	return c;
-}
-
 static bool
 is_control(uint32_t c)
 {
@@ -39,7 +24,7 @@ bool
 fynq_text_is_blank(struct fynq_str s)
 {
 	while (s.n > 0)
-		if (!is_space(next_char(&s)))
+		if (!is_space(fynq_str_take_char(&s)))
 			return false;
 	return true;
 }
@@ -48,7 +33,7 @@ bool
 fynq_text_has_control(struct fynq_str s)
 {
 	while (s.n > 0) {
-		uint32_t c = next_char(&s);
+		uint32_t c = fynq_str_take_char(&s);
 
 		if (is_control(c) && c != '\t' && c != '\n' && c != '\r')
 			return true;
@@ -60,7 +45,7 @@ bool
 fynq_text_is_line(struct fynq_str s)
 {
 	while (s.n > 0) {
-		uint32_t c = next_char(&s);
+		uint32_t c = fynq_str_take_char(&s);
 
 		if (is_control(c) || c == 0x2028 || c == 0x2029)
 			return false;

@@ -6,6 +6,7 @@
 
 #include "base/config.h"
 #include "base/disk.h"
+#include "base/ids.h"
 #include "base/log.h"
 #include "identity/mail.h"
 
@@ -122,25 +123,6 @@ fill_into(struct fynq_arena *a, struct fynq_str text, const struct fills *fills,
 	return ok;
 }
 
-static void
-add_base64(struct fynq_buf *b, struct fynq_str s)
-{
-	static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-				     "0123456789+/";
-
-	for (size_t i = 0; i < s.n; i += 3) {
-		size_t left = s.n - i;
-		unsigned v = (unsigned)(unsigned char)s.p[i] << 16;
-
-		v |= left > 1 ? (unsigned)(unsigned char)s.p[i + 1] << 8 : 0;
-		v |= left > 2 ? (unsigned)(unsigned char)s.p[i + 2] : 0;
-		fynq_buf_add_char(b, digits[v >> 18]);
-		fynq_buf_add_char(b, digits[v >> 12 & 63]);
-		fynq_buf_add_char(b, left > 1 ? digits[v >> 6 & 63] : '=');
-		fynq_buf_add_char(b, left > 2 ? digits[v & 63] : '=');
-	}
-}
-
 static bool
 is_plain(struct fynq_str s)
 {
@@ -166,7 +148,7 @@ fynq_mail_encode(struct fynq_arena *a, struct fynq_str s)
 			for (word.n = WORD_BYTES; !fynq_str_boundary(s, word.n);)
 				word.n--;
 		fynq_buf_add(&b, b.n > 0 ? FYNQ_STR("\r\n =?UTF-8?B?") : FYNQ_STR("=?UTF-8?B?"));
-		add_base64(&b, word);
+		fynq_base64(&b, word.p, word.n);
 		fynq_buf_add(&b, FYNQ_STR("?="));
 		s = (struct fynq_str){ s.p + word.n, s.n - word.n };
 	}

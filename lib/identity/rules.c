@@ -142,21 +142,6 @@ period(struct fynq_str s)
 	return s.n;
 }
 
-/* The next character's code point; s is UTF-8 and not empty. */
-static uint32_t
-take_char(struct fynq_str *s)
-{
-	unsigned char first = (unsigned char)s->p[0];
-	size_t n = first < 0x80 ? 1 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
-	uint32_t c = n == 1 ? first : first & (0xffU >> (n + 1));
-
-	for (size_t i = 1; i < n; i++)
-		c = c << 6 | ((unsigned char)s->p[i] & 0x3f);
-	s->p += n;
-	s->n -= n;
-	return c;
-}
-
 /* The same character, its neighbour in the alphabet, or its neighbour on a keyboard. */
 static bool
 follows(uint32_t a, uint32_t b)
@@ -186,8 +171,8 @@ is_run(struct fynq_str s)
 
 	if (s.n == 0 || period(s) < PERIOD_MIN)
 		return true;
-	for (last = take_char(&s); s.n > 0; last = next) {
-		next = take_char(&s);
+	for (last = fynq_str_take_char(&s); s.n > 0; last = next) {
+		next = fynq_str_take_char(&s);
 		turns += !follows(last, next);
 	}
 	return turns < TURNS_MIN;

@@ -1,12 +1,12 @@
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include <openssl/evp.h>
 
 #include "base/alloc.h"
 #include "base/config.h"
 #include "base/disk.h"
+#include "base/ids.h"
 #include "base/log.h"
 #include "storage/file.h"
 #include "tutor/context.h"
@@ -150,17 +150,6 @@ add_learner(struct fynq_buf *b, const struct fynq_opening *o)
 	fynq_buf_release(&text);
 }
 
-static void
-add_base64(struct fynq_buf *b, struct fynq_str bytes)
-{
-	size_t n = 4 * ((bytes.n + 2) / 3);
-	unsigned char *text = fynq_alloc(n + 1);
-
-	EVP_EncodeBlock(text, (const unsigned char *)bytes.p, (int)bytes.n);
-	fynq_buf_add(b, (struct fynq_str){ (const char *)text, n });
-	free(text);
-}
-
 /* The bytes of a picture, as inlineData; or a word for it where they are lost. */
 static enum fynq_err
 add_picture(struct fynq_req *rq, const struct fynq_turn *turn, const struct fynq_uuid *file,
@@ -178,7 +167,7 @@ add_picture(struct fynq_req *rq, const struct fynq_turn *turn, const struct fynq
 	}
 	FYNQ_TRY(e);
 	fynq_buf_add(b, FYNQ_STR("{\"inlineData\":{\"data\":\""));
-	add_base64(b, bytes);
+	fynq_base64(b, bytes.p, bytes.n);
 	fynq_buf_add(b, rest_of_part);
 	fynq_arena_release(rq->arena, arena);
 	return FYNQ_OK;

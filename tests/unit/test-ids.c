@@ -71,6 +71,44 @@ base64url(void **state)
 	fynq_buf_release(&b);
 }
 
+/* RFC 4648 section 10; nothing is padded but the end, however long it is. */
+static void
+base64(void **state)
+{
+	static const struct {
+		struct fynq_str plain;
+		const char *coded;
+	} cases[] = {
+		{ FYNQ_STR_INIT(""), "" },
+		{ FYNQ_STR_INIT("f"), "Zg==" },
+		{ FYNQ_STR_INIT("fo"), "Zm8=" },
+		{ FYNQ_STR_INIT("foo"), "Zm9v" },
+		{ FYNQ_STR_INIT("foobar"), "Zm9vYmFy" },
+		{ FYNQ_STR_INIT("\xfb\xff\xfe"), "+//+" },
+		{ FYNQ_STR_INIT("\0\0"), "AAA=" },
+	};
+	static const size_t lengths[] = { 3071, 3072, 3073, 6144, 7000 };
+	static const char zeros[7000];
+	struct fynq_buf b = FYNQ_BUF_INIT(16384);
+
+	(void)state;
+	for (size_t i = 0; i < LENGTH(cases); i++) {
+		fynq_buf_reset(&b);
+		fynq_base64(&b, cases[i].plain.p, cases[i].plain.n);
+		assert_str(fynq_buf_str(&b), cases[i].coded);
+	}
+	for (size_t i = 0; i < LENGTH(lengths); i++) {
+		size_t padding = (3 - lengths[i] % 3) % 3;
+
+		fynq_buf_reset(&b);
+		fynq_base64(&b, zeros, lengths[i]);
+		assert_int_equal(b.n, (lengths[i] + 2) / 3 * 4);
+		for (size_t at = 0; at < b.n; at++)
+			assert_int_equal(b.p[at], at < b.n - padding ? 'A' : '=');
+	}
+	fynq_buf_release(&b);
+}
+
 static void
 base64url_refuses(void **state)
 {
@@ -123,6 +161,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(uuids_ascend),
 		cmocka_unit_test(uuids_parse),
+		cmocka_unit_test(base64),
 		cmocka_unit_test(base64url),
 		cmocka_unit_test(base64url_refuses),
 		cmocka_unit_test(tokens),

@@ -109,6 +109,21 @@ chars(void **state)
 	assert_int_equal(fynq_str_chars(FYNQ_STR("a\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80")), 4);
 }
 
+/* The first and the last code point of each length. */
+static void
+take_char(void **state)
+{
+	static const uint32_t want[] = { 0x1, 0x7f, 0x80, 0x7ff, 0x800, 0xffff, 0x10000, 0x10ffff,
+		'.' };
+	struct fynq_str s = FYNQ_STR("\x01\x7f\xc2\x80\xdf\xbf\xe0\xa0\x80\xef\xbf\xbf"
+				     "\xf0\x90\x80\x80\xf4\x8f\xbf\xbf.");
+
+	(void)state;
+	for (size_t i = 0; i < LENGTH(want); i++)
+		assert_int_equal(fynq_str_take_char(&s), want[i]);
+	assert_int_equal(s.n, 0);
+}
+
 static void
 boundary(void **state)
 {
@@ -170,6 +185,7 @@ main(void)
 		cmocka_unit_test(cut),
 		cmocka_unit_test(utf8),
 		cmocka_unit_test(chars),
+		cmocka_unit_test(take_char),
 		cmocka_unit_test(boundary),
 		cmocka_unit_test(integers),
 	};

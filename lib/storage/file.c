@@ -55,7 +55,8 @@ tidy_name(struct fynq_str name)
 /*
  * The object, then the row. A process that dies between the two leaves the object. Where the
  * database says that there is no row the object goes again; where the COMMIT may have been done,
- * though its answer was lost, it stays.
+ * though its answer was lost, it stays. NOT_FOUND means that there is no such user: who was erased
+ * while the request was under way, and of whom store->put() has made the folder anew.
  */
 enum fynq_err
 fynq_file_add(struct fynq_req *rq, struct fynq_str purpose, const struct fynq_picture *picture,
@@ -74,11 +75,12 @@ fynq_file_add(struct fynq_req *rq, struct fynq_str purpose, const struct fynq_pi
 		fynq_str_of(picture->sha256), fynq_arg_int(rq, picture->width),
 		fynq_arg_int(rq, picture->height)),
 	    NULL);
-	if (e == FYNQ_E_INVALID || e == FYNQ_E_NOT_FOUND || e == FYNQ_E_FORBIDDEN) {
-		problem = rq->problem;
+	problem = rq->problem;
+	if (e == FYNQ_E_NOT_FOUND)
+		(void)store->remove_user(rq, rq->caller.id);
+	else if (e == FYNQ_E_INVALID || e == FYNQ_E_FORBIDDEN)
 		(void)store->remove(rq, key);
-		rq->problem = problem;
-	}
+	rq->problem = problem;
 	FYNQ_TRY(e);
 	*id_r = id;
 	return FYNQ_OK;

@@ -4,9 +4,10 @@
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { randomUUID } from "node:crypto";
+import { once } from "node:events";
 import { mkdir, readdir, readFile, rmdir } from "node:fs/promises";
 import path from "node:path";
-import { after, before, describe, it } from "node:test";
+import { after, before, beforeEach, describe, it } from "node:test";
 import { promisify } from "node:util";
 
 import { admin } from "./lib/accounts.mjs";
@@ -159,6 +160,12 @@ async function lock(table) {
   };
 }
 
+const isWaiting = (statement) =>
+  waitUntil(async () => (await own.db.query(
+    "select 1 from pg_stat_activity where wait_event_type = 'Lock' and position($1 in query) > 0",
+    [statement],
+  )).length > 0, { what: `"${statement}" waits for a lock` });
+
 /** The processes of a pool of this stack. */
 async function pids(name) {
   const found = [];
@@ -254,9 +261,7 @@ describe("a user who leaves", () => {
     // What is left is the account: it waits for this table.
     const unlock = await lock("public.user_limits");
     const asked = remove(one.token);
-    await waitUntil(async () => (await own.db.query(
-      "select 1 from pg_stat_activity where wait_event_type = 'Lock' and query ~ 'auth.users'"
-    )).length > 0, { what: "the account is being deleted" });
+    await isWaiting("auth.users");
     for (const pid of await pids("users")) process.kill(pid, "SIGKILL");
     assert.equal((await asked).status, 502);
     const [row] = await own.db.query("select * from fynq.erasures where user_id = $1", [one.id]);
@@ -297,6 +302,86 @@ describe("a user who leaves", () => {
     assert.ok(events.length > 0);
     assert.deepEqual(await pids("chat"), running);
     await assertGone({ ...one, words });
+  });
+});
+
+/** Processes of their own, for they wait for the test longer than those of a pool may. */
+const patient = (name, method, target, options) =>
+  own.cgi(name, method, target, { ...options, environment: { FYNQ_DB_TIMEOUT_MS: "60000" } });
+
+const removePatiently = (token) => patient("users", "DELETE", "/api/v1/users/me", { token });
+
+/**
+ * A picture on its way to a process that has let its user in and waits for the last byte:
+ * {process, finish()}, which sends that and resolves with the answer.
+ */
+async function beginUpload({ token }) {
+  // More than what lies between two processes, so that whoever has taken it all but this has read.
+  const picture = await pictures.convert("noise.png", "-size", "800x600", "xc:gray",
+    "+noise", "Random");
+  const { body, headers } = form({ content: newWord(), image: filePart(await readFile(picture)) });
+  const upload = {};
+  await new Promise((resolve, reject) => {
+    const answer = patient("chat", "POST", "/api/v1/chat/image", {
+      token, body, headers,
+      started: (process) => (upload.process = process),
+      send: (stdin, bytes) => stdin.write(bytes.subarray(0, -1), resolve),
+    });
+    answer.then(({ text }) => reject(new Error(`it did not wait: ${text}`)), reject);
+    upload.finish = () => {
+      upload.process.stdin.end(body.subarray(-1));
+      return answer;
+    };
+  });
+  return upload;
+}
+
+const objectsOf = ({ id }) => readdir(objects(id)).catch(() => []);
+
+/** Neither row, nor object, nor folder, and nobody has to come again. */
+async function assertNothingOf({ id }) {
+  assertNoRows(await dump(), id);
+  assert.ok(!(await contents(path.join(own.state, "files"))).includes(id), "files");
+  assert.deepEqual(await own.db.query("select * from fynq.erasures"), []);
+}
+
+describe("a picture that is on its way while its user leaves", () => {
+  let one, upload;
+  beforeEach(async () => {
+    one = await own.register();
+    upload = await beginUpload(one);
+  });
+
+  it("is stored when the files were removed already: it goes with the account", async () => {
+    const unlock = await lock("fynq.mails");
+    const asked = removePatiently(one.token);
+    await isWaiting("fynq.erase_rows");
+    const { status, text } = await upload.finish();
+    assert.equal(status, 201, text);
+    assert.equal((await objectsOf(one)).length, 1);
+    await unlock();
+    assert.equal((await asked).status, 204);
+    await assertNothingOf(one);
+  });
+
+  it("has no row yet when the account goes, and its process is killed", async () => {
+    const unlock = await lock("public.user_limits");
+    const asked = removePatiently(one.token);
+    await isWaiting("auth.users");
+    upload.finish();
+    await isWaiting("insert into public.files");
+    assert.equal((await objectsOf(one)).length, 1);
+    upload.process.kill("SIGKILL");
+    await once(upload.process, "exit");
+    await unlock();
+    assert.equal((await asked).status, 204);
+    await assertNothingOf(one);
+  });
+
+  it("comes when all is gone: nothing of it stays", async () => {
+    assert.equal((await remove(one.token)).status, 204);
+    assertProblem(await upload.finish(), 404, "not_found");
+    await assertNothingOf(one);
   });
 });
 

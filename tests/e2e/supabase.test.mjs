@@ -79,22 +79,6 @@ describe("sessions", { concurrency: 4 }, () => {
     assert.ok(Math.min(...times) >= 300, `${times} ms`);
   });
 
-  it("but no worker waits for that", async () => {
-    const small = await startStack({ auth: "supabase",
-      settings: { FYNQ_PROCESSES: "1", FYNQ_THREADS: "1" } });
-    try {
-      const began = Date.now();
-      const answers = await Promise.all(Array.from({ length: 20 }, () =>
-        small.api("POST", "/auth/login", { body: { email: email(), password: "wrong" } })));
-      const took = Date.now() - began;
-      for (const answer of answers) assertProblem(answer, 401, "bad_credentials");
-      assert.ok(Math.min(...answers.map(({ ms }) => ms)) >= 300);
-      assert.ok(took < 20 * 300 - 1000, `${took} ms`);
-    } finally {
-      await small.stop();
-    }
-  });
-
   it("a disabled account is told so who knows its password, and nobody else", async () => {
     const student = await own.register();
     const { refreshToken } = student;

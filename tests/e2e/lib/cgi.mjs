@@ -17,13 +17,14 @@ export class Cgi {
    * One request to NAME.fcgi. `target` is a whole path with its query. Resolves, when the program
    * has ended, with {status, headers (a Headers), text, json, chunks: [{at, text}], code, stderr}.
    * `started` is given the process, for a test that watches it or leaves it; `environment`
-   * overrides the request's own variables, too.
+   * overrides the request's own variables, too; `send(stdin, bytes)` is who sends the body, for a
+   * client that takes its time.
    */
   call = async (
     name,
     method,
     target,
-    { token, body, headers = {}, environment = {}, started = () => {} } = {},
+    { token, body, headers = {}, environment = {}, started = () => {}, send = sendAtOnce } = {},
   ) => {
     const input = encode(body);
     const child = spawn(path.join(this.#bin, `${name}.fcgi`), [], {
@@ -40,12 +41,14 @@ export class Cgi {
     child.stderr.setEncoding("utf8");
     child.stderr.on("data", (text) => (stderr += text));
     child.stdin.on("error", () => {}); // It may end without reading all of the body.
-    child.stdin.end(input);
+    send(child.stdin, input);
     started(child);
     const [code] = await once(child, "close");
     return { ...parseAnswer(chunks.map((chunk) => chunk.text).join("")), chunks, code, stderr };
   };
 }
+
+const sendAtOnce = (stdin, bytes) => stdin.end(bytes);
 
 const encode = (body = "") =>
   typeof body === "string" || Buffer.isBuffer(body) ? body : JSON.stringify(body);

@@ -7,7 +7,7 @@
 #include "identity/keydir.h"
 #include "identity/keys-source.h"
 
-enum { PROBLEMS_MAX = 4096, WARN_SECONDS = 60, WAIT_SECONDS = 1 };
+enum { PROBLEMS_MAX = 4096, WARN_SECONDS = 60, WAIT_SECONDS = 3 };
 
 /* What was seen last. Under the lock but for looked_at, which everybody reads. */
 static struct {

@@ -57,14 +57,16 @@ post_reset(struct fynq_req *rq, const void *in_)
 {
 	const struct reset_in *in = in_;
 	struct fynq_session session;
+	struct fynq_str user;
 
 	FYNQ_TRY(fynq_rules_check(
 	    rq, "password", in->password, (struct fynq_str){ 0 }, (struct fynq_str){ 0 }));
 	FYNQ_TRY(count_try(rq, FYNQ_ATTEMPT_TOKEN, (struct fynq_str){ 0 }));
 	FYNQ_TRY(fynq_provider()->reset(rq, in->token, in->password, &session));
 	fynq_attempt_good(rq, FYNQ_ATTEMPT_TOKEN, (struct fynq_str){ 0 });
-	fynq_audit(
-	    rq, FYNQ_EVENT_PASSWORD_RESET, session_user(rq, &session), (struct fynq_str){ 0 });
+	user = session_user(rq, &session);
+	fynq_standing_forget(user);
+	fynq_audit(rq, FYNQ_EVENT_PASSWORD_RESET, user, (struct fynq_str){ 0 });
 	return reply_session(rq, 200, &session);
 }
 

@@ -94,7 +94,7 @@ begin(struct work *w, const char *path, struct fynq_buf *problems_r)
 	if (!lock(w) || !fynq_keydir_list(path, &w->dir, problems_r))
 		return false;
 	w->set = fynq_keydir_load(path, &w->dir, &ignored);
-	return sweep(w);
+	return w->set != NULL ? sweep(w) : fail(w, "read", "");
 }
 
 bool

@@ -134,7 +134,15 @@ read_pem(int fd)
 	return pkey;
 }
 
-static void
+/* It is not the file's fault that it cannot be opened, and it may be opened later. */
+static bool
+is_passing(int error)
+{
+	return error == EMFILE || error == ENFILE || error == ENOMEM || error == EIO;
+}
+
+/* False where nothing can be said of the key now. */
+static bool
 load_key(struct fynq_keyset *set, const char *path, int dir_fd,
     const struct fynq_keydir_entry *entry, struct fynq_buf *problems_r)
 {
@@ -152,7 +160,9 @@ load_key(struct fynq_keyset *set, const char *path, int dir_fd,
 	snprintf(name, sizeof(name), "%s.pem", entry->kid);
 	fd = openat(dir_fd, name, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 	if (fd < 0 && errno == ENOENT)
-		return;
+		return true;
+	if (fd < 0 && is_passing(errno))
+		return unreadable(problems_r, path, name);
 	if (fd < 0 || fstat(fd, &st) != 0)
 		unreadable(problems_r, path, name);
 	else if (!S_ISREG(st.st_mode))
@@ -165,20 +175,25 @@ load_key(struct fynq_keyset *set, const char *path, int dir_fd,
 		    "is no private key for RS256, ES256 or EdDSA in PEM without a passphrase");
 	if (fd >= 0)
 		close(fd);
+	return true;
 }
 
 struct fynq_keyset *
 fynq_keydir_load(const char *path, const struct fynq_keydir *dir, struct fynq_buf *problems_r)
 {
 	int dir_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	struct fynq_keyset *set = fynq_keyset_new();
+	struct fynq_keyset *set;
+	bool all = true;
 
 	if (dir_fd < 0) {
 		unreadable(problems_r, path, "");
-		return set;
+		return NULL;
 	}
-	for (size_t i = 0; i < dir->n; i++)
-		load_key(set, path, dir_fd, &dir->entries[i], problems_r);
+	set = fynq_keyset_new();
+	for (size_t i = 0; i < dir->n && all; i++)
+		all = load_key(set, path, dir_fd, &dir->entries[i], problems_r);
 	close(dir_fd);
+	if (!all)
+		fynq_keyset_drop(&set);
 	return set;
 }

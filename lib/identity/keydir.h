@@ -35,7 +35,8 @@ bool fynq_keydir_list(const char *path, struct fynq_keydir *dir_r, struct fynq_b
 /*
  * The keys of what was listed. Each that is no usable key, or that others may read, is left out,
  * with a line in problems_r. A retired one verifies for FYNQ_JWT_SECONDS and
- * FYNQ_JWT_LEEWAY_SECONDS more, and as long as running processes may need to notice.
+ * FYNQ_JWT_LEEWAY_SECONDS more, and as long as running processes may need to notice. NULL, with a
+ * line likewise, where the folder or one of them cannot be read now, as with too many files open.
  */
 struct fynq_keyset *fynq_keydir_load(
     const char *path, const struct fynq_keydir *dir, struct fynq_buf *problems_r);

@@ -1,17 +1,19 @@
 #include <pthread.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/config.h"
 #include "base/log.h"
 #include "identity/keydir.h"
 #include "identity/keys-source.h"
 
-enum { PROBLEMS_MAX = 4096, WARN_SECONDS = 60 };
+enum { PROBLEMS_MAX = 4096, WARN_SECONDS = 60, WAIT_SECONDS = 3 };
 
 /* What was seen last. Under the lock but for looked_at, which everybody reads. */
 static struct {
 	pthread_mutex_t lock;
 	struct fynq_keydir dir;
+	bool faulty; /* something there was no usable key */
 	int64_t warned_at;
 	_Atomic int64_t looked_at;
 } seen = { .lock = PTHREAD_MUTEX_INITIALIZER };
@@ -32,24 +34,37 @@ warn(const struct fynq_buf *problems, int64_t now)
 	fynq_log(FYNQ_LOG_WARN, "keys", "%.*s", (int)problems->n, problems->p);
 }
 
+/* With the lock held. What cannot be read now is read the next time. */
+static void
+take(const struct fynq_keydir *dir, struct fynq_buf *problems)
+{
+	struct fynq_keyset *set = fynq_keydir_load(fynq_config.jwt_keys_dir, dir, problems);
+
+	if (set == NULL)
+		return;
+	fynq_keys_set(set);
+	seen.dir = *dir;
+	seen.faulty = problems->n > 0;
+}
+
 /*
  * With the lock held. A folder that cannot be read for a while, as on a disk that is away, takes no
- * key away.
+ * key away. again has what was no usable key looked at once more: the mode of a file that the log
+ * asks to be changed is not among what is listed. That it was looked at is said last, so that
+ * nobody goes on before with what was there.
  */
 static void
-read_changes(int64_t now)
+read_changes(int64_t now, bool again)
 {
 	struct fynq_buf problems = FYNQ_BUF_INIT(PROBLEMS_MAX);
 	struct fynq_keydir dir;
 
-	atomic_store(&seen.looked_at, now);
 	if (fynq_keydir_list(fynq_config.jwt_keys_dir, &dir, &problems) &&
-	    memcmp(&dir, &seen.dir, sizeof(dir)) != 0) {
-		fynq_keys_set(fynq_keydir_load(fynq_config.jwt_keys_dir, &dir, &problems));
-		seen.dir = dir;
-	}
+	    ((again && seen.faulty) || memcmp(&dir, &seen.dir, sizeof(dir)) != 0))
+		take(&dir, &problems);
 	warn(&problems, now);
 	fynq_buf_release(&problems);
+	atomic_store(&seen.looked_at, now);
 }
 
 static bool
@@ -59,6 +74,7 @@ init(struct fynq_buf *problems_r)
 	size_t complaints = problems_r->n;
 
 	memset(&seen.dir, 0, sizeof(seen.dir));
+	seen.faulty = false;
 	if (!has_folder())
 		set = fynq_keyset_new();
 	else if (fynq_keydir_list(fynq_config.jwt_keys_dir, &seen.dir, problems_r))
@@ -72,15 +88,32 @@ init(struct fynq_buf *problems_r)
 	return problems_r->n == complaints;
 }
 
+static bool
+is_fresh(int64_t now)
+{
+	int64_t looked_at = atomic_load(&seen.looked_at);
+
+	return now >= looked_at && now < looked_at + FYNQ_KEYDIR_LOOK_SECONDS;
+}
+
+/* Whoever has the lock is looking. Not for ever, as on a disk that does not answer. */
+static bool
+wait_for_lock(void)
+{
+	struct timespec deadline;
+
+	clock_gettime(CLOCK_REALTIME, &deadline);
+	deadline.tv_sec += WAIT_SECONDS;
+	return pthread_mutex_timedlock(&seen.lock, &deadline) == 0;
+}
+
 static void
 look(int64_t now)
 {
-	int64_t looked_at = atomic_load_explicit(&seen.looked_at, memory_order_relaxed);
-
-	if (!has_folder() || (now >= looked_at && now < looked_at + FYNQ_KEYDIR_LOOK_SECONDS) ||
-	    pthread_mutex_trylock(&seen.lock) != 0)
-		return; /* Who has the lock is looking. */
-	read_changes(now);
+	if (!has_folder() || is_fresh(now) || !wait_for_lock())
+		return;
+	if (!is_fresh(now))
+		read_changes(now, true);
 	pthread_mutex_unlock(&seen.lock);
 }
 
@@ -92,7 +125,7 @@ seek(struct fynq_str kid, int64_t now)
 	if (!has_folder())
 		return true;
 	pthread_mutex_lock(&seen.lock);
-	read_changes(now);
+	read_changes(now, false);
 	pthread_mutex_unlock(&seen.lock);
 	return true;
 }

@@ -21,13 +21,17 @@ static const char *const token_types[FYNQ_MAIL_KINDS] = {
 
 /*
  * An account that nobody confirmed while its first link worked holds its address no longer: who
- * made it may not be who owns the mailbox, and the password is theirs. $1 the address, $2 the
+ * made it may not be who owns the mailbox, and the password is theirs. A link that was sent a
+ * moment ago goes with it, so the next mail does not wait for its minute. $1 the address, $2 the
  * minutes.
  */
 static const struct fynq_stmt drop_unconfirmed = { "drop_unconfirmed", FYNQ_AS_SERVICE, FYNQ_ONCE,
-	"delete from auth.users where lower(email) = lower($1::text) and deleted_at is null"
+	"with gone as ("
+	" delete from auth.users where lower(email) = lower($1::text) and deleted_at is null"
 	" and email_confirmed_at is null and last_sign_in_at is null"
-	" and created_at <= now() - make_interval(mins => $2::int)" };
+	" and created_at <= now() - make_interval(mins => $2::int)"
+	" returning lower(email) as email"
+	") delete from fynq.mails m using gone where m.kind = 'signup' and m.email = gone.email" };
 
 /*
  * Whether the address has an account shows in the mail alone: what is answered is made of what was
@@ -51,11 +55,13 @@ static const struct fynq_stmt add_unconfirmed = { "add_unconfirmed", FYNQ_AS_SER
  * was asked for need not be true any more: who has confirmed needs no SIGNUP.
  *
  * The name is given only where the mailbox is known to be its owner's: else anybody could have us
- * send words of theirs to anyone.
+ * send words of theirs to anyone. Where no confirmation is asked for, an address counts as
+ * confirmed from the moment when its account is made, which proves nothing.
  */
 static const struct fynq_stmt prepare_mail = { "prepare_mail", FYNQ_AS_SERVICE, FYNQ_REPEATABLE,
 	"with u as ("
-	" select id, email, email_confirmed_at is not null as confirmed from auth.users"
+	" select id, email, email_confirmed_at is not null as confirmed,"
+	"  coalesce(email_confirmed_at > created_at, false) as proven from auth.users"
 	" where lower(email) = lower($2::text) and deleted_at is null"
 	" and coalesce(banned_until <= now(), true)"
 	"), m as ("
@@ -66,7 +72,7 @@ static const struct fynq_stmt prepare_mail = { "prepare_mail", FYNQ_AS_SERVICE, 
 	" select $3::uuid, id, $5::text, $4::text, email from m where $5::text is not null"
 	" on conflict (user_id, token_type) do update set token_hash = excluded.token_hash,"
 	"  relates_to = excluded.relates_to, created_at = now(), updated_at = now()"
-	") select m.email, case when m.confirmed then p.display_name end, p.locale"
+	") select m.email, case when m.proven then p.display_name end, p.locale"
 	" from m left join public.profiles p on p.id = m.id" };
 enum { MAIL_EMAIL, MAIL_NAME, MAIL_LOCALE };
 

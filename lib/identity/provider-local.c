@@ -4,6 +4,7 @@
 #include "identity/local.h"
 #include "identity/audit.h"
 #include "identity/password.h"
+#include "identity/standing.h"
 #include "identity/token.h"
 
 enum { SECRET_BYTES = 32 };
@@ -221,9 +222,12 @@ refresh_session(struct fynq_req *rq, struct fynq_str token, struct fynq_session 
 		return fynq_local_give_session(rq, &rows, refresh, session_r);
 	if (fynq_str_eq(fate, FYNQ_STR("disabled")))
 		return fynq_fail(rq, FYNQ_E_DISABLED, NULL);
-	if (fynq_str_eq(fate, FYNQ_STR("reused")))
-		fynq_audit(rq, FYNQ_EVENT_TOKEN_REUSED, fynq_rows_str(&rows, 0, FYNQ_LOCAL_USER_ID),
-		    (struct fynq_str){ 0 });
+	if (fynq_str_eq(fate, FYNQ_STR("reused"))) {
+		struct fynq_str user = fynq_rows_str(&rows, 0, FYNQ_LOCAL_USER_ID);
+
+		fynq_standing_forget(user);
+		fynq_audit(rq, FYNQ_EVENT_TOKEN_REUSED, user, (struct fynq_str){ 0 });
+	}
 	return fynq_fail(rq, FYNQ_E_BAD_REFRESH_TOKEN, NULL);
 }
 

@@ -72,8 +72,8 @@ fynq_supabase_verify(struct fynq_req *rq, enum fynq_mail_kind kind, struct fynq_
 	return fynq_supabase_session(rq, &ask, session_r);
 }
 
-/* End sessions of the token's user; it has happened, or will in time, where this fails. */
-static void
+/* End sessions of the token's user. False where it is not known that they have ended. */
+static bool
 end_sessions(struct fynq_req *rq, const char *path, struct fynq_str token)
 {
 	const struct fynq_gotrue ask = {
@@ -86,12 +86,13 @@ end_sessions(struct fynq_req *rq, const char *path, struct fynq_str token)
 	};
 	struct fynq_gotrue_answer answer;
 
-	(void)(fynq_gotrue_ask(rq, &ask, &answer) == FYNQ_OK);
+	return fynq_gotrue_ask(rq, &ask, &answer) == FYNQ_OK;
 }
 
 /*
  * Set the password of the token's user. Today's versions end the other sessions with it, in one
- * transaction; older ones have to be told. A password that is theirs already is as good as set.
+ * transaction; older ones have to be told. A password that is theirs already is as good as set, but
+ * ends no session in any version: then whoever else is signed in must be seen to be out.
  */
 static enum fynq_err
 put_password(
@@ -107,11 +108,12 @@ put_password(
 	};
 	struct fynq_gotrue_answer answer;
 	enum fynq_err e = fynq_gotrue_ask(rq, &ask, &answer);
+	bool ended;
 
 	if (e != FYNQ_OK && !fynq_gotrue_is(&answer, "same_password"))
 		return fynq_gotrue_fail(rq, e, &answer);
-	end_sessions(rq, "/logout?scope=others", token);
-	return FYNQ_OK;
+	ended = end_sessions(rq, "/logout?scope=others", token);
+	return e == FYNQ_OK || ended ? FYNQ_OK : fynq_fail(rq, FYNQ_E_AUTH_UNAVAILABLE, NULL);
 }
 
 /*
@@ -139,7 +141,7 @@ fynq_supabase_reset(struct fynq_req *rq, struct fynq_str token, struct fynq_str 
 		return fynq_supabase_nonsense(rq, &ask);
 	e = put_password(rq, access_token, (struct fynq_str){ 0 }, password);
 	if (e != FYNQ_OK) {
-		end_sessions(rq, "/logout?scope=local", access_token);
+		(void)end_sessions(rq, "/logout?scope=local", access_token);
 		return e;
 	}
 	return fynq_supabase_read_session(rq, &ask, &answer, session_r);
@@ -187,7 +189,7 @@ check_password(struct fynq_req *rq, struct fynq_str password)
 	token = fynq_claims_text(answer.json, "access_token");
 	if (token.n == 0)
 		return fynq_supabase_nonsense(rq, &ask);
-	end_sessions(rq, "/logout?scope=local", token);
+	(void)end_sessions(rq, "/logout?scope=local", token);
 	return is_caller(rq, answer.json) ? FYNQ_OK : fynq_fail(rq, FYNQ_E_BAD_CREDENTIALS, NULL);
 }
 

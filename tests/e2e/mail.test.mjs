@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { createHash, randomUUID } from "node:crypto";
 import { after, before, test } from "node:test";
 
-import { startStack, waitUntil } from "./lib/fynq.mjs";
+import { stack, startStack, waitUntil } from "./lib/fynq.mjs";
 import { assertNotLogged } from "./lib/logs.mjs";
 import { linkOf, Mailboxes } from "./lib/mail.mjs";
 import { assertProblem } from "./lib/problem.mjs";
@@ -149,6 +149,35 @@ test("who never confirms does not keep an address from its owner", async () => {
   assert.equal(user.display_name, "Owner");
   await expect(200, login(email, another));
   assertProblem(await login(email), 401, "bad_credentials");
+});
+
+test("who registers anew a moment after a mail has a link that works", async () => {
+  const email = address();
+  await expect(201, register(email, { display_name: "Squatter" }));
+  await newest(email);
+  await own.db.run(
+    "update auth.users set created_at = created_at - interval '1 hour' where email = $1",
+    [email],
+  );
+  await minute(email);
+  await expect(202, post("resend", { email, type: "signup" }));
+  const { token } = await newest(email, 2);
+  await expect(201, register(email, { password: another, display_name: "Owner" }));
+  const mine = await newest(email, 3);
+  assertProblem(await verify("signup", token), 401, "bad_mail_token");
+  assert.equal((await expect(200, verify("signup", mine.token))).user.display_name, "Owner");
+});
+
+test("nobody has us send words of theirs to an address that they never proved", async () => {
+  const email = address();
+  const words = "Winner of visit-evil.example";
+  // Without confirmation, an account counts as confirmed once it is made.
+  const body = { email, password, birth_date: "2000-01-31", display_name: words };
+  await expect(201, stack.api("POST", "/auth/register", { body }));
+  await expect(202, stack.api("POST", "/auth/recover", { body: { email } }));
+  const [mail] = await new Mailboxes(`${stack.state}/mail`).wait(email);
+  assert.ok(mail.text.includes(`Hello ${email},`), mail.text);
+  assert.ok(!`${mail.subject}${mail.text}${mail.html}`.includes("evil"), mail.text);
 });
 
 test("a new password by mail: every session ends, the token is used up, a warning goes out", async () => {

@@ -6,6 +6,7 @@ import { after, before, describe, it, test } from "node:test";
 
 import { admin } from "./lib/accounts.mjs";
 import { startStack, waitUntil } from "./lib/fynq.mjs";
+import { linkOf, Mailboxes } from "./lib/mail.mjs";
 import { assertProblem } from "./lib/problem.mjs";
 import { claimsOf } from "./lib/tokens.mjs";
 
@@ -216,6 +217,20 @@ describe("the process that ends a session asks again at once", () => {
     "a new password": ["/auth/sessions", async (student) =>
       call("PUT", "/auth/password", await another(student),
         { current: student.password, password: "another horse battery" }), 401],
+    "a new password by mail": ["/auth/sessions", async ({ email }) => {
+      await call("POST", "/auth/recover", undefined, { email });
+      const { token } = linkOf(await new Mailboxes(`${one.state}/mail`).newest(email));
+      return call("POST", "/auth/reset", undefined, { token, password: "another horse battery" });
+    }, 401],
+    "a refresh token that two have": ["/auth/sessions", async ({ id, refreshToken }) => {
+      const again = () => call("POST", "/auth/refresh", undefined, { refresh_token: refreshToken });
+      const good = await again();
+      await one.db.run(
+        "update auth.refresh_tokens set updated_at = now() - interval '1 minute' where user_id = $1",
+        [id]);
+      assertProblem(await again(), 401, "bad_refresh_token");
+      return good;
+    }, 401],
     "an admin who disables": ["/users/me", ({ id }) =>
       call("PATCH", `/users/${id}`, chief.token, { disabled: true }), 401],
     erasure: ["/users/me", ({ token }) => call("DELETE", "/users/me", token), 401],

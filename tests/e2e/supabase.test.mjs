@@ -166,6 +166,21 @@ describe("mails and passwords", { concurrency: 4 }, () => {
     assertProblem(await refresh(student.refreshToken), 401, "bad_refresh_token");
   });
 
+  it("but not where the other sessions cannot be ended, which a new one would end", async () => {
+    const student = await own.register();
+    await good(post("recover", { email: student.email }), 202);
+    const [mail] = await supabase.waitForMails(student.email);
+    await supabase.fail(student.email, "unexpected", { route: "POST /logout", times: null });
+    const { password: current } = student;
+    assertProblem(await post("reset", { token: mail.token_hash, password: current }), 503,
+      "accounts_unavailable");
+    assertProblem(await own.api("PUT", "/auth/password",
+      { token: student.token, body: { current, password: current } }), 503, "accounts_unavailable");
+    await supabase.heal(student.email);
+    await good(own.api("PUT", "/auth/password",
+      { token: student.token, body: { current, password: current } }), 204);
+  });
+
   it("changing the password: by the current one; this session stays, the others end", async () => {
     const student = await own.register();
     const other = await good(login(student));

@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <time.h>
 
@@ -321,6 +322,13 @@ test_unusable(void **state)
 	assert_false(published(NOW + 10, "-x"));
 	unlink(path_of("bad.pem"));
 
+	/* What the log asked for is noticed, though neither the file's time nor its size change. */
+	store("late.pem", EVP_EC_gen("P-256"), NULL, false, 0644);
+	assert_false(published(NOW + 20, "late"));
+	assert_int_equal(chmod(path_of("late.pem"), 0600), 0);
+	assert_true(published(NOW + 20 + LOOK, "late"));
+	unlink(path_of("late.pem"));
+
 	for (int i = 0; i < FYNQ_KEYS_MAX; i++)
 		store(fynq_arena_printf(arena, "k%d.pem", i).p,
 		    EVP_PKEY_Q_keygen(NULL, NULL, "ED25519"), NULL, false, 0640);
@@ -433,6 +441,87 @@ test_threads(void **state)
 	}
 }
 
+/* Too many files are open: what is there cannot be read now, and is there all the same. */
+static void
+test_starved(void **state)
+{
+	struct rlimit all, few;
+	struct fynq_str token;
+	int fd;
+
+	(void)state;
+	fynq_config.jwt_secret = "";
+	make_key("one", NOW - 5000);
+	assert_true(start());
+	token = issue(NOW);
+	make_key("two", NOW - 4000);
+
+	/* Enough for the folder once, as it is listed, and not for what lies in it. */
+	fd = open(path_of("."), O_RDONLY | O_CLOEXEC);
+	assert_true(fd >= 0);
+	close(fd);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &all), 0);
+	for (rlim_t more = 0; more < 3; more++) {
+		few = (struct rlimit){ .rlim_cur = (rlim_t)fd + more, .rlim_max = all.rlim_max };
+		assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+		assert_int_equal(verify(token, NOW + 10 * (int64_t)(more + 1)), FYNQ_OK);
+		assert_int_equal(setrlimit(RLIMIT_NOFILE, &all), 0);
+	}
+	assert_signs(NOW + 100, "two");
+}
+
+struct one_try {
+	pthread_barrier_t *together;
+	struct fynq_str token;
+	int64_t now;
+	enum fynq_err outcome;
+};
+
+static void *
+try_once(void *arg)
+{
+	struct one_try *it = arg;
+	struct fynq_arena *own = fynq_arena_new(1 << 20);
+	struct fynq_caller caller;
+
+	pthread_barrier_wait(it->together);
+	it->outcome = fynq_token_verify(own, it->token, it->now, &caller);
+	fynq_arena_free(&own);
+	return NULL;
+}
+
+/* A key is taken away while nobody asks; of those who then ask at once, none has the old ones. */
+static void
+test_idle(void **state)
+{
+	enum { THREADS = 4, TURNS = 20 };
+	struct one_try tries[THREADS];
+	pthread_t threads[THREADS];
+	pthread_barrier_t together;
+
+	(void)state;
+	make_key("stays", NOW - 9000);
+	assert_int_equal(pthread_barrier_init(&together, NULL, THREADS), 0);
+	assert_true(start());
+	for (int turn = 1; turn <= TURNS; turn++) {
+		struct fynq_str token;
+
+		make_key("gone", NOW - 5000);
+		token = issue(NOW + turn * 20);
+		assert_string_equal(kid_of(token), "gone");
+		unlink(path_of("gone.pem"));
+		for (int i = 0; i < THREADS; i++) {
+			tries[i] = (struct one_try){ &together, token, NOW + turn * 20 + 10, 0 };
+			assert_int_equal(pthread_create(&threads[i], NULL, try_once, &tries[i]), 0);
+		}
+		for (int i = 0; i < THREADS; i++) {
+			assert_int_equal(pthread_join(threads[i], NULL), 0);
+			assert_int_equal(tries[i].outcome, FYNQ_E_UNAUTHORIZED);
+		}
+	}
+	pthread_barrier_destroy(&together);
+}
+
 static int
 empty(void **state)
 {
@@ -488,6 +577,8 @@ main(void)
 		cmocka_unit_test_setup(test_unusable, empty),
 		cmocka_unit_test_setup(test_tool, empty),
 		cmocka_unit_test_setup(test_threads, empty),
+		cmocka_unit_test_setup(test_starved, empty),
+		cmocka_unit_test_setup(test_idle, empty),
 	};
 
 	return cmocka_run_group_tests_name("keydir", tests, set_up, tear_down);

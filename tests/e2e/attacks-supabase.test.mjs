@@ -30,7 +30,8 @@ describe(`attacks on accounts ${supabase.name}`, () => {
   after(() => own?.stop());
 
   describe("access", () => attackAccess(() => own));
-  describe("fields", () => attackFields(() => own));
+  // What users' routes take is kept by the service in any case.
+  describe("fields", () => attackFields(() => own, ["auth"]));
   describe("hosts", () => {
     attackLinks(() => own, async (email) => {
       const [mail] = await own.supabase.waitForMails(email, { kind: "recovery" });

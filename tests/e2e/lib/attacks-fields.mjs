@@ -67,11 +67,10 @@ const wrong = {
   "ten levels": JSON.parse(`${'{"a":'.repeat(10)}1${"}".repeat(10)}`),
 };
 
-const targets = operations.filter(({ program, fields }) =>
-  ["auth", "users"].includes(program) && fields.length > 0);
-
 /** `stackProvider` resolves with the stack to write to; whoever keeps its accounts. */
-export function attackFields(stackProvider) {
+export function attackFields(stackProvider, programs = ["auth", "users"]) {
+  const targets = operations.filter(({ program, fields }) =>
+    programs.includes(program) && fields.length > 0);
   let api, db, register, stack;
   let bystander;
   let witness; // What the database holds of the bystander.

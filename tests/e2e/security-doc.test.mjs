@@ -43,10 +43,17 @@ const named = (markdown) =>
   [...markdown.replace(/\s+/g, " ").matchAll(/`([a-z0-9_-]+): ([^`]+)`/g)]
     .map(([, name, title]) => ({ name, title }));
 
-function fileOf(name) {
-  if (/^\d\d_/.test(name)) return `sql/tests/${name}.sql`;
-  if (name.startsWith("account-")) return `tests/e2e/lib/${name}.mjs`;
-  return name.startsWith("test-") ? `tests/unit/${name}.c` : `tests/e2e/${name}.test.mjs`;
+/** Where they are: what more than one file runs is in lib. */
+function filesOf(name) {
+  if (/^\d\d_/.test(name)) return [`sql/tests/${name}.sql`];
+  if (name.startsWith("test-")) return [`tests/unit/${name}.c`];
+  return [`tests/e2e/${name}.test.mjs`, `tests/e2e/lib/${name}.mjs`];
+}
+
+async function sourceOf(name) {
+  const texts = await Promise.all(filesOf(name).map((file) =>
+    readFile(path.join(TOP, file), "utf8").catch(() => "")));
+  return texts.join("\n");
 }
 
 /** Is that the title of a test, or of a row of a table that makes tests? */
@@ -64,8 +71,7 @@ test("each test that it names exists", async () => {
   assert.ok(tests.length > 50, String(tests.length));
   const missing = [];
   for (const { name, title } of tests) {
-    const source = await readFile(path.join(TOP, fileOf(name)), "utf8").catch(() => "");
-    if (!hasTest(source, name, title)) missing.push(`${name}: ${title}`);
+    if (!hasTest(await sourceOf(name), name, title)) missing.push(`${name}: ${title}`);
   }
   assert.deepEqual(missing, []);
 });

@@ -256,13 +256,6 @@ is_service(struct fynq_str s)
 	return s.n > 0;
 }
 
-static void
-add_parameter(struct fynq_buf *b, const char *name, struct fynq_str value)
-{
-	fynq_buf_printf(b, "%s=", name);
-	fynq_buf_add_url(b, value);
-}
-
 static enum fynq_err
 authorize_url(struct fynq_req *rq, struct fynq_str service, struct fynq_str callback,
     struct fynq_str challenge, struct fynq_str *url_r)
@@ -272,9 +265,9 @@ authorize_url(struct fynq_req *rq, struct fynq_str service, struct fynq_str call
 	if (!is_service(service))
 		return fynq_fail(rq, FYNQ_E_NOT_FOUND, "There is no such service.");
 	fynq_buf_add(&b, fynq_str_of(fynq_config.supabase_url));
-	add_parameter(&b, "/auth/v1/authorize?provider", service);
-	add_parameter(&b, "&redirect_to", callback);
-	add_parameter(&b, "&code_challenge", challenge);
+	fynq_buf_add_param(&b, "/auth/v1/authorize?provider", service);
+	fynq_buf_add_param(&b, "&redirect_to", callback);
+	fynq_buf_add_param(&b, "&code_challenge", challenge);
 	fynq_buf_add(&b, FYNQ_STR("&code_challenge_method=s256"));
 	*url_r = fynq_arena_copy(rq->arena, fynq_buf_str(&b));
 	fynq_buf_release(&b);

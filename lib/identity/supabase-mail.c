@@ -11,10 +11,8 @@ with_site(struct fynq_arena *a, const char *path)
 	const char *text;
 
 	fynq_buf_add(&b, fynq_str_of(path));
-	if (fynq_config.site_url[0] != '\0') {
-		fynq_buf_add(&b, FYNQ_STR("?redirect_to="));
-		fynq_buf_add_url(&b, fynq_str_of(fynq_config.site_url));
-	}
+	if (fynq_config.site_url[0] != '\0')
+		fynq_buf_add_param(&b, "?redirect_to", fynq_str_of(fynq_config.site_url));
 	text = fynq_arena_strdup(a, fynq_buf_str(&b));
 	fynq_buf_release(&b);
 	return text;

@@ -179,13 +179,6 @@ get_oauth(struct fynq_req *rq, const void *in_)
 	return send_browser(rq, &b);
 }
 
-static void
-add_parameter(struct fynq_buf *b, const char *name, struct fynq_str value)
-{
-	fynq_buf_printf(b, "&%s=", name);
-	fynq_buf_add_url(b, value);
-}
-
 /* What the other side tells of a failure, for a person: its first letters, and nothing unprintable.
  */
 static void
@@ -200,7 +193,7 @@ add_words(struct fynq_req *rq, struct fynq_buf *b, const char *name, struct fynq
 	for (size_t i = 0; i < cut.n; i++)
 		if (text[i] < 0x20 || text[i] >= 0x7f)
 			text[i] = ' ';
-	add_parameter(b, name, (struct fynq_str){ text, cut.n });
+	fynq_buf_add_param(b, name, (struct fynq_str){ text, cut.n });
 }
 
 static bool
@@ -245,9 +238,9 @@ get_callback(struct fynq_req *rq, const void *in_)
 	} else {
 		fynq_buf_printf(&b, "error=%.*s",
 		    FYNQ_STR_ARG(is_code(in->error) ? in->error : FYNQ_STR("server_error")));
-		add_words(rq, &b, "error_description", in->error_description);
+		add_words(rq, &b, "&error_description", in->error_description);
 	}
-	add_parameter(&b, "state", flow.state);
+	fynq_buf_add_param(&b, "&state", flow.state);
 	return send_browser(rq, &b);
 }
 

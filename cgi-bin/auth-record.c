@@ -3,7 +3,6 @@
  */
 #include "auth.h"
 
-#include "http/json.h"
 #include "identity/claims.h"
 
 /* Whose account it is about, the caller says, or else the address that was given. */
@@ -39,27 +38,16 @@ try_failed(struct fynq_req *rq, enum fynq_err e, struct fynq_str email)
 	return e;
 }
 
-static struct fynq_str
-member_of(struct fynq_req *rq, struct fynq_str text, const char *name)
-{
-	struct json_object *object;
-	struct fynq_str why;
-
-	if (text.n == 0 || !fynq_json_parse(rq->arena, text, &object, &why))
-		return (struct fynq_str){ 0 };
-	return fynq_claims_text(object, name);
-}
-
 struct fynq_str
 session_user(struct fynq_req *rq, const struct fynq_session *session)
 {
-	return member_of(rq, session->user, "id");
+	return fynq_claims_find(rq->arena, session->user, "id");
 }
 
 struct fynq_str
 caller_email(struct fynq_req *rq)
 {
-	struct fynq_str email = member_of(rq, rq->caller.claims, "email");
+	struct fynq_str email = fynq_claims_find(rq->arena, rq->caller.claims, "email");
 
 	return email.n > 0 ? email : rq->caller.id;
 }

@@ -37,13 +37,7 @@ reply_session(struct fynq_req *rq, int status, const struct fynq_session *sessio
 static enum fynq_err
 check_age(struct fynq_req *rq, struct fynq_date birth_date)
 {
-	int age = fynq_date_age(birth_date.text);
-
-	if (age < 0) {
-		fynq_fault(rq, FYNQ_STR("birth_date"), "too_large", "It must not be ahead.");
-		return FYNQ_E_INVALID;
-	}
-	if (age < fynq_config.min_age)
+	if (fynq_date_age(birth_date.text) < fynq_config.min_age)
 		return fynq_fail(rq, FYNQ_E_UNDER_AGE, "The service is for users of %lld and over.",
 		    (long long)fynq_config.min_age);
 	return FYNQ_OK;

@@ -14,7 +14,7 @@ static const struct fynq_field register_in[] = {
 	FYNQ_FIELD(register_in, password, FYNQ_IN_BODY | FYNQ_REQUIRED | FYNQ_SECRET, PASSWORD_DOC,
 	    .min = FYNQ_PASSWORD_MIN, .max = FYNQ_PASSWORD_MAX, .blank = true),
 	FYNQ_FIELD(register_in, birth_date, FYNQ_IN_BODY | FYNQ_REQUIRED,
-	    "The day of birth: the service has a minimum age."),
+	    "The day of birth: the service has a minimum age.", .past = true),
 	FYNQ_FIELD(register_in, display_name, FYNQ_IN_BODY, "What to call the user.",
 	    .format = FYNQ_F_LINE, .max = 100),
 	FYNQ_FIELD(register_in, locale, FYNQ_IN_BODY, "The user's language, as en-GB.",

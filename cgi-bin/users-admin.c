@@ -118,10 +118,6 @@ check_patch(struct fynq_req *rq, const struct user_patch_in *in)
 		return fynq_fail(rq, FYNQ_E_CONFLICT, "Admins do not take their own role away.");
 	if (self && in->disabled)
 		return fynq_fail(rq, FYNQ_E_CONFLICT, "Admins do not disable themselves.");
-	if (in->birth_date.text.p != NULL && fynq_date_age(in->birth_date.text) < 0) {
-		fynq_fault(rq, FYNQ_STR("birth_date"), "too_large", "It must not be ahead.");
-		return FYNQ_E_INVALID;
-	}
 	return FYNQ_OK;
 }
 

@@ -17,7 +17,7 @@ static const struct fynq_field patch_in[] = {
 	FYNQ_FIELD(patch_in, locale, FYNQ_IN_BODY | FYNQ_NULLABLE, "The user's language, as en-GB.",
 	    .format = FYNQ_F_LOCALE),
 	FYNQ_FIELD(patch_in, birth_date, FYNQ_IN_BODY,
-	    "The day of birth; once it is set it can only be repeated."),
+	    "The day of birth; once it is set it can only be repeated.", .past = true),
 	FYNQ_FIELD(patch_in, grade_level, FYNQ_IN_BODY | FYNQ_NULLABLE, "The class or year.",
 	    .format = FYNQ_F_LINE, .max = 50),
 	FYNQ_FIELD(patch_in, preferences, FYNQ_IN_BODY,
@@ -138,7 +138,7 @@ static const struct fynq_field user_patch_in[] = {
 	    "Its own limits: null is what its role has, 0 is no limit, what is left out stays.",
 	    .sub = limits),
 	FYNQ_FIELD(user_patch_in, birth_date, FYNQ_IN_BODY,
-	    "The day of birth, corrected: users set theirs once."),
+	    "The day of birth, corrected: users set theirs once.", .past = true),
 	FYNQ_FIELD_END,
 };
 
@@ -274,10 +274,6 @@ patch_me(struct fynq_req *rq, const void *in_)
 	struct fynq_rows rows;
 	enum fynq_err e;
 
-	if (in->birth_date.text.p != NULL && fynq_date_age(in->birth_date.text) < 0) {
-		fynq_fault(rq, FYNQ_STR("birth_date"), "too_large", "It must not be ahead.");
-		return FYNQ_E_INVALID;
-	}
 	e = fynq_db_run(rq, &patch_profile, FYNQ_ARGS(body, tag), &rows);
 	/* Numbers such as 1e300 grow when they are stored. */
 	if (e == FYNQ_E_INVALID && in->preferences.text.p != NULL)

@@ -116,6 +116,13 @@ fynq_buf_add_url(struct fynq_buf *b, struct fynq_str s)
 }
 
 void
+fynq_buf_add_param(struct fynq_buf *b, const char *name, struct fynq_str value)
+{
+	fynq_buf_printf(b, "%s=", name);
+	fynq_buf_add_url(b, value);
+}
+
+void
 fynq_buf_shift(struct fynq_buf *b, size_t n)
 {
 	b->n -= n;

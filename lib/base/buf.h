@@ -40,6 +40,10 @@ void fynq_buf_add_json(struct fynq_buf *b, struct fynq_str s);
  * 8187). */
 void fynq_buf_add_url(struct fynq_buf *b, struct fynq_str s);
 
+/* Append a parameter of a URL: name as it is, with the "?" or "&" before it, then value, encoded.
+ */
+void fynq_buf_add_param(struct fynq_buf *b, const char *name, struct fynq_str value);
+
 /* Take the first n bytes away. */
 void fynq_buf_shift(struct fynq_buf *b, size_t n);
 

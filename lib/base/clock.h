@@ -27,6 +27,9 @@ bool fynq_time_parse(struct fynq_str s, int64_t *us_r);
 /* Read a date as YYYY-MM-DD, from 1900 to 9999. False where there is no such day. */
 bool fynq_date_parse(struct fynq_str s, int *year_r, int *month_r, int *day_r);
 
+/* 9999-12-31T23:59:59Z in seconds since 1970, the last second that RFC 3339 can name. */
+#define FYNQ_CLOCK_LAST INT64_C(253402300799)
+
 /* Whole years from a date that fynq_date_parse() accepts to today in UTC; negative if ahead. */
 int fynq_date_age(struct fynq_str date);
 

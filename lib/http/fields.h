@@ -84,6 +84,7 @@ struct fynq_field {
 	const char *const *values;    /* STRING: the only ones allowed; ends in NULL */
 	int64_t fallback;	      /* INT: when absent */
 	bool blank;		      /* STRING: "" and white space alone are allowed */
+	bool past;		      /* DATE: none that is ahead, in UTC */
 	const struct fynq_field *sub; /* members of an object, or of an array's items; see below */
 };
 

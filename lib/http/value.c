@@ -204,6 +204,8 @@ fynq_value_read_text(
 		((struct fynq_date *)member)->text = text;
 		if (!fynq_date_parse(text, &y, &m, &d))
 			fault = "format";
+		else if (f->past && fynq_date_age(text) < 0)
+			fynq_fault(rq, fynq_str_of(f->name), "too_large", "It must not be ahead.");
 		break;
 	case FYNQ_T_CURSOR:
 		((struct fynq_cursor *)member)->text = text;

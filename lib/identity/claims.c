@@ -1,11 +1,10 @@
 #include <json-c/json_object.h>
 #include <json-c/json_object_iterator.h>
 
+#include "base/clock.h"
 #include "base/config.h"
+#include "http/json.h"
 #include "identity/claims.h"
-
-/* 9999-12-31T23:59:59Z, the last second that RFC 3339 can name. */
-static const int64_t last_second = INT64_C(253402300799);
 
 static struct fynq_str
 string_of(struct json_object *json)
@@ -29,6 +28,17 @@ struct fynq_str
 fynq_claims_text(struct json_object *json, const char *name)
 {
 	return string_of(member(json, name));
+}
+
+struct fynq_str
+fynq_claims_find(struct fynq_arena *a, struct fynq_str text, const char *name)
+{
+	struct json_object *object;
+	struct fynq_str why;
+
+	if (text.n == 0 || !fynq_json_parse(a, text, &object, &why))
+		return (struct fynq_str){ 0 };
+	return fynq_claims_text(object, name);
 }
 
 static bool
@@ -114,7 +124,7 @@ fynq_claims_check(struct json_object *json, int64_t now, struct fynq_claims *cla
 		return FYNQ_E_UNAUTHORIZED;
 	if (!is_time(exp) || !is_time(iat) || ahead(iat, now))
 		return FYNQ_E_UNAUTHORIZED;
-	if (json_object_get_int64(exp) > last_second || has_bent_number(json))
+	if (json_object_get_int64(exp) > FYNQ_CLOCK_LAST || has_bent_number(json))
 		return FYNQ_E_UNAUTHORIZED;
 	if (nbf != NULL && (!is_time(nbf) || ahead(nbf, now)))
 		return FYNQ_E_UNAUTHORIZED;

@@ -19,6 +19,9 @@ enum fynq_who fynq_claims_role(struct fynq_str role);
 /* The string that a member holds; absent where it is missing or no string. Lives in the object. */
 struct fynq_str fynq_claims_text(struct json_object *json, const char *name);
 
+/* The same in the text of a JSON object; absent also where it is none. Lives in the arena. */
+struct fynq_str fynq_claims_find(struct fynq_arena *a, struct fynq_str text, const char *name);
+
 /*
  * Check the claims of a token, whose signature is good, at a time in seconds since 1970: iss, aud,
  * sub, iat, nbf and exp with FYNQ_JWT_LEEWAY_SECONDS; an exp after the year 9999 is none. The role

@@ -7,9 +7,6 @@
 
 enum { CODE_MAX = 64, EMAIL_MAX = 254 };
 
-/* 9999-12-31T23:59:59Z, as in claims.c: sums of two such times are no danger. */
-static const int64_t last_second = INT64_C(253402300799);
-
 /*
  * Codes that mean something to a client. INVALID stands for what the input is refused with, which a
  * call may have its own word for. All others say that they, or the settings, are at fault.
@@ -162,7 +159,7 @@ fynq_gotrue_user(struct json_object *json, struct fynq_gotrue_user *user_r)
 	       user_r->email.n <= EMAIL_MAX && fynq_time_parse(user_r->created_at, &us);
 }
 
-/* Seconds, from 1 on; 0 for anything else. */
+/* Seconds, from 1 on; 0 for anything else, as sums of two are to be no danger. */
 static int64_t
 positive(struct json_object *json, const char *name)
 {
@@ -172,7 +169,7 @@ positive(struct json_object *json, const char *name)
 	if (json_object_object_get_ex(json, name, &value) &&
 	    json_object_is_type(value, json_type_int))
 		n = json_object_get_int64(value);
-	return n > 0 && n <= last_second ? n : 0;
+	return n > 0 && n <= FYNQ_CLOCK_LAST ? n : 0;
 }
 
 bool

@@ -1,5 +1,4 @@
 #include "identity/local.h"
-#include "identity/password.h"
 
 /* The profile is made by a trigger. $1 id, $2 address, $3 the password's hash, $4 role. */
 static const struct fynq_stmt create_account = {
@@ -74,16 +73,15 @@ enum fynq_err
 fynq_local_create_user(
     struct fynq_req *rq, const struct fynq_account *account, struct fynq_uuid *id_r)
 {
-	char hash[FYNQ_PASSWORD_HASH_SIZE];
+	struct fynq_str hash;
 	enum fynq_err e;
 
 	*id_r = fynq_uuid_new();
-	if (!fynq_password_hash(account->password, hash))
-		return fynq_fail(rq, FYNQ_E_INVALID, NULL);
+	FYNQ_TRY(fynq_local_hash(rq, account->password, &hash));
 	e = fynq_db_run(rq, &create_account,
-	    FYNQ_ARGS(fynq_uuid_str(id_r), account->email, fynq_str_of(hash), account->role), NULL);
+	    FYNQ_ARGS(fynq_uuid_str(id_r), account->email, hash, account->role), NULL);
 	if (e == FYNQ_E_CONFLICT)
-		return fynq_fail(rq, e, "The email address is registered already.");
+		return fynq_fail(rq, e, FYNQ_EMAIL_TAKEN);
 	return e;
 }
 
@@ -102,11 +100,10 @@ fynq_local_set_disabled(struct fynq_req *rq, struct fynq_str id, bool disabled)
 enum fynq_err
 fynq_local_set_password(struct fynq_req *rq, struct fynq_str id, struct fynq_str password)
 {
-	char hash[FYNQ_PASSWORD_HASH_SIZE];
+	struct fynq_str hash;
 
-	if (!fynq_password_hash(password, hash))
-		return fynq_fail(rq, FYNQ_E_INVALID, NULL);
-	return change(rq, id, &change_hash, FYNQ_ARGS(id, fynq_str_of(hash)));
+	FYNQ_TRY(fynq_local_hash(rq, password, &hash));
+	return change(rq, id, &change_hash, FYNQ_ARGS(id, hash));
 }
 
 enum fynq_err

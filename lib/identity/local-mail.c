@@ -9,7 +9,6 @@
 #include "identity/local.h"
 #include "identity/mail.h"
 #include "identity/outbox.h"
-#include "identity/password.h"
 
 #define NOW FYNQ_SQL_TIME("now()")
 
@@ -77,53 +76,28 @@ static const struct fynq_stmt prepare_mail = { "prepare_mail", FYNQ_AS_SERVICE, 
 enum { MAIL_EMAIL, MAIL_NAME, MAIL_LOCALE };
 
 /* $1 the token's hash, $2 its type. What follows then sees all that is, and is the only one. */
-const struct fynq_stmt fynq_local_lock_by_token = { "lock_by_token", FYNQ_AS_SERVICE, FYNQ_ONCE,
+static const struct fynq_stmt lock_by_token = { "lock_by_token", FYNQ_AS_SERVICE, FYNQ_ONCE,
 	"select from auth.users where id = (select user_id from auth.one_time_tokens"
 	" where token_hash = $1::text and token_type = $2::text) for no key update" };
 
-/* $1, $2 as above, $3 the minutes, $4 the session, $5 agent, $6 address, $7 refresh token. */
 static const struct fynq_stmt use_token = { "use_token", FYNQ_AS_SERVICE, FYNQ_ONCE,
-	"with t as ("
-	" delete from auth.one_time_tokens where token_hash = $1::text and token_type = $2::text"
-	" and created_at > now() - make_interval(mins => $3::int) returning user_id"
-	"), v as ("
-	" select u.id, coalesce(u.banned_until > now(), false) as banned"
-	" from auth.users u join t on t.user_id = u.id where u.deleted_at is null"
-	"), u as ("
-	" update auth.users x set email_confirmed_at = coalesce(x.email_confirmed_at, now()),"
-	"  last_sign_in_at = now(), updated_at = now()"
-	" from v where x.id = v.id and not v.banned returning x.*"
-	"), s as ("
-	" insert into auth.sessions (id, user_id, user_agent, ip)"
-	" select $4::uuid, u.id, $5::text, $6::inet from u returning *"
-	"), r as ("
-	" insert into auth.refresh_tokens (token, user_id, session_id)"
-	" select $7::text, s.user_id, s.id from s"
-	") select" FYNQ_LOCAL_SESSION ", v.banned from v left join u on true left join s on true"
-	" left join public.profiles p on p.id = v.id" };
-
-struct fynq_str
-fynq_local_mail_minutes(struct fynq_req *rq)
-{
-	return fynq_arena_printf(rq->arena, "%lld", (long long)fynq_config.mail_minutes);
-}
+	FYNQ_LOCAL_BY_TOKEN("", "", "") };
 
 enum fynq_err
 fynq_local_register_unconfirmed(
     struct fynq_req *rq, const struct fynq_registration *given, struct fynq_session *session_r)
 {
 	struct fynq_uuid user = fynq_uuid_new();
-	char *hash = fynq_arena_alloc(rq->arena, FYNQ_PASSWORD_HASH_SIZE);
+	struct fynq_str hash, minutes = fynq_arg_int(rq, fynq_config.mail_minutes);
 	struct fynq_rows rows;
 
-	if (!fynq_password_hash(given->password, hash))
-		return fynq_fail(rq, FYNQ_E_INVALID, NULL);
+	FYNQ_TRY(fynq_local_hash(rq, given->password, &hash));
 	FYNQ_TRY(fynq_db_tx(rq,
 	    (const struct fynq_step[]){
-		{ &drop_unconfirmed, FYNQ_ARGS(given->email, fynq_local_mail_minutes(rq)), NULL },
+		{ &drop_unconfirmed, FYNQ_ARGS(given->email, minutes), NULL },
 		{ &add_unconfirmed,
-		    FYNQ_ARGS(fynq_uuid_str(&user), given->email, fynq_str_of(hash),
-			given->display_name, given->locale, given->birth_date),
+		    FYNQ_ARGS(fynq_uuid_str(&user), given->email, hash, given->display_name,
+			given->locale, given->birth_date),
 		    &rows },
 	    },
 	    2));
@@ -173,40 +147,40 @@ fynq_local_send_mail(struct fynq_req *rq, enum fynq_mail_kind kind, struct fynq_
 	return e == FYNQ_OK ? FYNQ_OK : fynq_fail(rq, e, NULL);
 }
 
-/* The row of use_token, or of what does likewise: a session, or why there is none. */
 enum fynq_err
-fynq_local_give_by_token(struct fynq_req *rq, const struct fynq_rows *rows,
-    const struct fynq_local_refresh *refresh, struct fynq_session *session_r)
+fynq_local_use_token(struct fynq_req *rq, const struct fynq_stmt *stmt, enum fynq_mail_kind kind,
+    struct fynq_str token, struct fynq_str hash, struct fynq_session *session_r)
 {
-	if (rows->n == 0)
+	const struct fynq_local_refresh *refresh = fynq_local_refresh_new(rq->arena);
+	struct fynq_str type = fynq_str_of(token_types[kind]);
+	struct fynq_uuid session = fynq_uuid_new();
+	char token_hash[FYNQ_SHA256_SIZE];
+	struct fynq_rows rows;
+
+	fynq_sha256(token, token_hash);
+	FYNQ_TRY(fynq_db_tx(rq,
+	    (const struct fynq_step[]){
+		{ &lock_by_token, FYNQ_ARGS(fynq_str_of(token_hash), type), NULL },
+		{ stmt,
+		    (const struct fynq_str[]){ fynq_str_of(token_hash), type,
+			fynq_arg_int(rq, fynq_config.mail_minutes), fynq_uuid_str(&session),
+			fynq_client_agent(rq), fynq_client_address(rq), fynq_str_of(refresh->hash),
+			hash },
+		    hash.p != NULL ? 8 : 7, &rows },
+	    },
+	    2));
+	if (rows.n == 0)
 		return fynq_fail(rq, FYNQ_E_BAD_MAIL_TOKEN, NULL);
-	if (fynq_rows_true(rows, 0, FYNQ_LOCAL_N_COLUMNS))
+	if (fynq_rows_true(&rows, 0, FYNQ_LOCAL_N_COLUMNS))
 		return fynq_fail(rq, FYNQ_E_DISABLED, NULL);
-	return fynq_local_give_session(rq, rows, refresh, session_r);
+	return fynq_local_give_session(rq, &rows, refresh, session_r);
 }
 
 enum fynq_err
 fynq_local_verify(struct fynq_req *rq, enum fynq_mail_kind kind, struct fynq_str token,
     struct fynq_session *session_r)
 {
-	const struct fynq_local_refresh *refresh = fynq_local_refresh_new(rq->arena);
-	struct fynq_str type = fynq_str_of(token_types[kind]);
-	struct fynq_uuid session = fynq_uuid_new();
-	char hash[FYNQ_SHA256_SIZE];
-	struct fynq_rows rows;
-
 	if (!fynq_local_is_token(token))
 		return fynq_fail(rq, FYNQ_E_BAD_MAIL_TOKEN, NULL);
-	fynq_sha256(token, hash);
-	FYNQ_TRY(fynq_db_tx(rq,
-	    (const struct fynq_step[]){
-		{ &fynq_local_lock_by_token, FYNQ_ARGS(fynq_str_of(hash), type), NULL },
-		{ &use_token,
-		    FYNQ_ARGS(fynq_str_of(hash), type, fynq_local_mail_minutes(rq),
-			fynq_uuid_str(&session), fynq_client_agent(rq), fynq_client_address(rq),
-			fynq_str_of(refresh->hash)),
-		    &rows },
-	    },
-	    2));
-	return fynq_local_give_by_token(rq, &rows, refresh, session_r);
+	return fynq_local_use_token(rq, &use_token, kind, token, (struct fynq_str){ 0 }, session_r);
 }

@@ -11,13 +11,12 @@
 #include "identity/token.h"
 
 /* What a session is made of: u is auth.users, s auth.sessions, p public.profiles. */
-#define FYNQ_LOCAL_SESSION                                                               \
-	" u.id, s.id, u.email, coalesce(u.raw_app_meta_data, '{}'),"                     \
-	" extract(epoch from s.created_at)::bigint,"                                     \
-	" json_build_object('id', u.id, 'email', u.email,"                               \
-	"  'role', case u.raw_app_meta_data ->> 'role'"                                  \
-	"   when 'admin' then 'admin' when 'teacher' then 'teacher' else 'student' end," \
-	"  'display_name', p.display_name, 'locale', p.locale,"                          \
+#define FYNQ_LOCAL_SESSION                                           \
+	" u.id, s.id, u.email, coalesce(u.raw_app_meta_data, '{}')," \
+	" extract(epoch from s.created_at)::bigint,"                 \
+	" json_build_object('id', u.id, 'email', u.email,"           \
+	"  'role', fynq.role_of(u.raw_app_meta_data),"               \
+	"  'display_name', p.display_name, 'locale', p.locale,"      \
 	"  'created_at', " FYNQ_SQL_TIME("u.created_at") ")"
 enum {
 	FYNQ_LOCAL_USER_ID,
@@ -43,18 +42,46 @@ bool fynq_local_is_token(struct fynq_str token);
 enum fynq_err fynq_local_give_session(struct fynq_req *rq, const struct fynq_rows *rows,
     const struct fynq_local_refresh *refresh, struct fynq_session *session_r) FYNQ_MUST_CHECK;
 
-/* $1 the hash of a mail's token, $2 its type: locks the account's row. */
-extern const struct fynq_stmt fynq_local_lock_by_token;
-
-/* FYNQ_MAIL_MINUTES as an argument. */
-struct fynq_str fynq_local_mail_minutes(struct fynq_req *rq);
+/* The hash of a new password; valid as long as the request. INVALID where it cannot be hashed. */
+enum fynq_err fynq_local_hash(
+    struct fynq_req *rq, struct fynq_str password, struct fynq_str *hash_r) FYNQ_MUST_CHECK;
 
 /*
- * Likewise for what a mail's token opened; behind the columns of FYNQ_LOCAL_SESSION stands whether
- * the account is disabled. BAD_MAIL_TOKEN where there is no row, DISABLED.
+ * A statement that uses up the token of a mail and opens a session: $1 the token's hash, $2 its
+ * type, $3 the minutes, $4 the session, $5 agent, $6 address, $7 refresh token. set is what else it
+ * sets in auth.users, with a comma behind it, more what else it does with u, the account, likewise,
+ * column one more column, with a comma before it; each may be "". Of the columns behind those of
+ * FYNQ_LOCAL_SESSION the first says whether the account is disabled: then nothing happens to it.
  */
-enum fynq_err fynq_local_give_by_token(struct fynq_req *rq, const struct fynq_rows *rows,
-    const struct fynq_local_refresh *refresh, struct fynq_session *session_r) FYNQ_MUST_CHECK;
+#define FYNQ_LOCAL_BY_TOKEN(set, more, column)                                                    \
+	"with t as ("                                                                             \
+	" delete from auth.one_time_tokens where token_hash = $1::text and token_type = $2::text" \
+	" and created_at > now() - make_interval(mins => $3::int) returning user_id"              \
+	"), v as ("                                                                               \
+	" select u.id, coalesce(u.banned_until > now(), false) as banned"                         \
+	" from auth.users u join t on t.user_id = u.id where u.deleted_at is null"                \
+	"), u as ("                                                                               \
+	" update auth.users x set " set                                                           \
+	" email_confirmed_at = coalesce(x.email_confirmed_at, now()),"                            \
+	"  last_sign_in_at = now(), updated_at = now()"                                           \
+	" from v where x.id = v.id and not v.banned returning x.*"                                \
+	"), " more " s as ("                                                                      \
+	" insert into auth.sessions (id, user_id, user_agent, ip)"                                \
+	" select $4::uuid, u.id, $5::text, $6::inet from u returning *"                           \
+	"), r as ("                                                                               \
+	" insert into auth.refresh_tokens (token, user_id, session_id)"                           \
+	" select $7::text, s.user_id, s.id from s"                                                \
+	") select" FYNQ_LOCAL_SESSION ", v.banned" column                                         \
+	" from v left join u on true left join s on true"                                         \
+	" left join public.profiles p on p.id = v.id"
+
+/*
+ * Run such a statement on the token of a mail; hash, of a new password, is its $8, or absent where
+ * it has none. BAD_MAIL_TOKEN, DISABLED.
+ */
+enum fynq_err fynq_local_use_token(struct fynq_req *rq, const struct fynq_stmt *stmt,
+    enum fynq_mail_kind kind, struct fynq_str token, struct fynq_str hash,
+    struct fynq_session *session_r) FYNQ_MUST_CHECK;
 
 /* Make an account that must be confirmed by mail; what is answered is the same if there is one. */
 enum fynq_err fynq_local_register_unconfirmed(struct fynq_req *rq,

@@ -132,28 +132,27 @@ register_user(
 {
 	struct fynq_uuid user = fynq_uuid_new(), session = fynq_uuid_new();
 	const struct fynq_local_refresh *refresh = fynq_local_refresh_new(rq->arena);
-	char *hash = fynq_arena_alloc(rq->arena, FYNQ_PASSWORD_HASH_SIZE);
 	struct fynq_rows rows;
+	struct fynq_str hash;
 	enum fynq_err e;
 
 	if (fynq_config.confirm_email)
 		return fynq_local_register_unconfirmed(rq, given, session_r);
-	if (!fynq_password_hash(given->password, hash))
-		return fynq_fail(rq, FYNQ_E_INVALID, NULL);
+	FYNQ_TRY(fynq_local_hash(rq, given->password, &hash));
 	e = fynq_db_tx(rq,
 	    (const struct fynq_step[]){
 		{ &add_user,
-		    FYNQ_ARGS(fynq_uuid_str(&user), given->email, fynq_str_of(hash),
-			given->display_name, given->locale, given->birth_date),
+		    FYNQ_ARGS(fynq_uuid_str(&user), given->email, hash, given->display_name,
+			given->locale, given->birth_date),
 		    NULL },
 		{ &open_session,
-		    FYNQ_ARGS(fynq_uuid_str(&user), fynq_str_of(hash), fynq_uuid_str(&session),
+		    FYNQ_ARGS(fynq_uuid_str(&user), hash, fynq_uuid_str(&session),
 			fynq_client_agent(rq), fynq_client_address(rq), fynq_str_of(refresh->hash)),
 		    &rows },
 	    },
 	    2);
 	if (e == FYNQ_E_CONFLICT)
-		return fynq_fail(rq, e, "The email address is registered already.");
+		return fynq_fail(rq, e, FYNQ_EMAIL_TAKEN);
 	FYNQ_TRY(e);
 	return fynq_local_give_session(rq, &rows, refresh, session_r);
 }
@@ -164,21 +163,22 @@ login(struct fynq_req *rq, struct fynq_str email, struct fynq_str password,
 {
 	struct fynq_uuid session = fynq_uuid_new();
 	const struct fynq_local_refresh *refresh = fynq_local_refresh_new(rq->arena);
-	struct fynq_str user = { 0 }, hash = { 0 }, banned = { 0 }, confirmed = { 0 };
+	struct fynq_str user = { 0 }, hash = { 0 };
+	bool banned = false, confirmed = false;
 	struct fynq_rows rows;
 
 	FYNQ_TRY(fynq_db_run(rq, &find_user, FYNQ_ARGS(email), &rows));
 	if (rows.n > 0) {
 		user = fynq_rows_str(&rows, 0, 0);
 		hash = fynq_rows_str(&rows, 0, 1);
-		banned = fynq_rows_str(&rows, 0, 2);
-		confirmed = fynq_rows_str(&rows, 0, 3);
+		banned = fynq_rows_true(&rows, 0, 2);
+		confirmed = fynq_rows_true(&rows, 0, 3);
 	}
 	if (!fynq_password_check(password, hash))
 		return fynq_fail(rq, FYNQ_E_BAD_CREDENTIALS, NULL);
-	if (fynq_str_eq(banned, FYNQ_STR("t")))
+	if (banned)
 		return fynq_fail(rq, FYNQ_E_DISABLED, NULL);
-	if (fynq_config.confirm_email && !fynq_str_eq(confirmed, FYNQ_STR("t")))
+	if (fynq_config.confirm_email && !confirmed)
 		return fynq_fail(rq, FYNQ_E_BAD_CREDENTIALS, NULL);
 	FYNQ_TRY(fynq_db_run(rq, &open_session,
 	    FYNQ_ARGS(user, hash, fynq_uuid_str(&session), fynq_client_agent(rq),

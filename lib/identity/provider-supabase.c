@@ -130,7 +130,7 @@ register_user(
 	enum fynq_err e = fynq_gotrue_ask(rq, &ask, &answer);
 
 	if (e == FYNQ_E_CONFLICT)
-		return fynq_fail(rq, e, "The email address is registered already.");
+		return fynq_fail(rq, e, FYNQ_EMAIL_TAKEN);
 	if (e == FYNQ_E_FORBIDDEN)
 		return fynq_fail(rq, e, "Nobody may register here.");
 	if (fynq_gotrue_is(&answer, "over_email_send_rate_limit"))
@@ -160,6 +160,19 @@ refuse_disabled(struct fynq_req *rq, struct fynq_str email, struct fynq_str pass
 	return fynq_fail(rq, right ? FYNQ_E_DISABLED : FYNQ_E_BAD_CREDENTIALS, NULL);
 }
 
+struct fynq_gotrue
+fynq_supabase_by_password(struct fynq_arena *a, struct fynq_str email, struct fynq_str password)
+{
+	return (struct fynq_gotrue){
+		.method = "POST",
+		.path = "/token?grant_type=password",
+		.body = FYNQ_GOTRUE_OBJECT(
+		    a, { "email", email, false }, { "password", password, false }),
+		.client = true,
+		.refusal = FYNQ_E_BAD_CREDENTIALS,
+	};
+}
+
 /*
  * Supabase refuses an address without an account at once, and a wrong password after the time that
  * checking it takes. So all refusals come when the slower one would have.
@@ -169,18 +182,12 @@ login(struct fynq_req *rq, struct fynq_str email, struct fynq_str password,
     struct fynq_session *session_r)
 {
 	int64_t began_us = fynq_clock_mono_us();
-	const struct fynq_gotrue ask = {
-		.method = "POST",
-		.path = "/token?grant_type=password",
-		.body = FYNQ_GOTRUE_OBJECT(
-		    rq->arena, { "email", email, false }, { "password", password, false }),
-		.client = true,
-		.repeatable = true, /* At worst there is a session that nobody has. */
-		.refusal = FYNQ_E_BAD_CREDENTIALS,
-	};
+	struct fynq_gotrue ask = fynq_supabase_by_password(rq->arena, email, password);
 	struct fynq_gotrue_answer answer;
-	enum fynq_err e = fynq_gotrue_ask(rq, &ask, &answer);
+	enum fynq_err e;
 
+	ask.repeatable = true; /* At worst there is a session that nobody has. */
+	e = fynq_gotrue_ask(rq, &ask, &answer);
 	if (e == FYNQ_OK)
 		return fynq_supabase_read_session(rq, &ask, &answer, session_r);
 	e = e == FYNQ_E_DISABLED ? refuse_disabled(rq, email, password)
@@ -205,9 +212,9 @@ refresh(struct fynq_req *rq, struct fynq_str token, struct fynq_session *session
 	return fynq_supabase_session(rq, &ask, session_r);
 }
 
-/* A session that has ended meanwhile is no failure, but cannot end the others, either. */
-static enum fynq_err
-logout(struct fynq_req *rq, enum fynq_scope scope)
+enum fynq_err
+fynq_supabase_logout(struct fynq_req *rq, enum fynq_scope scope, struct fynq_str token,
+    struct fynq_gotrue_answer *answer_r)
 {
 	static const char *const paths[] = {
 		[FYNQ_SCOPE_LOCAL] = "/logout?scope=local",
@@ -218,12 +225,20 @@ logout(struct fynq_req *rq, enum fynq_scope scope)
 		.method = "POST",
 		.path = paths[scope],
 		.body = FYNQ_STR("{}"),
-		.token = fynq_bearer_token(rq),
+		.token = token,
 		.client = true,
 		.repeatable = true,
 	};
+
+	return fynq_gotrue_ask(rq, &ask, answer_r);
+}
+
+/* A session that has ended meanwhile is no failure, but cannot end the others, either. */
+static enum fynq_err
+logout(struct fynq_req *rq, enum fynq_scope scope)
+{
 	struct fynq_gotrue_answer answer;
-	enum fynq_err e = fynq_gotrue_ask(rq, &ask, &answer);
+	enum fynq_err e = fynq_supabase_logout(rq, scope, fynq_bearer_token(rq), &answer);
 
 	if (fynq_gotrue_is(&answer, "session_not_found"))
 		return scope == FYNQ_SCOPE_LOCAL ? FYNQ_OK
@@ -241,13 +256,6 @@ is_service(struct fynq_str s)
 	return s.n > 0;
 }
 
-static void
-add_parameter(struct fynq_buf *b, const char *name, struct fynq_str value)
-{
-	fynq_buf_printf(b, "%s=", name);
-	fynq_buf_add_url(b, value);
-}
-
 static enum fynq_err
 authorize_url(struct fynq_req *rq, struct fynq_str service, struct fynq_str callback,
     struct fynq_str challenge, struct fynq_str *url_r)
@@ -257,9 +265,9 @@ authorize_url(struct fynq_req *rq, struct fynq_str service, struct fynq_str call
 	if (!is_service(service))
 		return fynq_fail(rq, FYNQ_E_NOT_FOUND, "There is no such service.");
 	fynq_buf_add(&b, fynq_str_of(fynq_config.supabase_url));
-	add_parameter(&b, "/auth/v1/authorize?provider", service);
-	add_parameter(&b, "&redirect_to", callback);
-	add_parameter(&b, "&code_challenge", challenge);
+	fynq_buf_add_param(&b, "/auth/v1/authorize?provider", service);
+	fynq_buf_add_param(&b, "&redirect_to", callback);
+	fynq_buf_add_param(&b, "&code_challenge", challenge);
 	fynq_buf_add(&b, FYNQ_STR("&code_challenge_method=s256"));
 	*url_r = fynq_arena_copy(rq->arena, fynq_buf_str(&b));
 	fynq_buf_release(&b);

@@ -58,6 +58,9 @@ struct fynq_account {
 	struct fynq_str email, password, role; /* role: student, teacher or admin */
 };
 
+/* What CONFLICT says, whoever keeps the accounts. */
+#define FYNQ_EMAIL_TAKEN "The email address is registered already."
+
 struct fynq_provider {
 	/*
 	 * Make an account, and sign in unless it must be confirmed by mail first. CONFLICT where

@@ -21,7 +21,7 @@ fynq_supabase_create_user(
 	enum fynq_err e = fynq_gotrue_ask(rq, &ask, &answer);
 
 	if (e == FYNQ_E_CONFLICT)
-		return fynq_fail(rq, e, "The email address is registered already.");
+		return fynq_fail(rq, e, FYNQ_EMAIL_TAKEN);
 	if (e != FYNQ_OK)
 		return fynq_gotrue_fail(rq, e, &answer);
 	if (!fynq_gotrue_user(answer.json, &user))

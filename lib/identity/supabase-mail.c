@@ -1,6 +1,4 @@
 #include "base/config.h"
-#include "base/fetch.h"
-#include "http/json.h"
 #include "identity/claims.h"
 #include "identity/identity.h"
 #include "identity/supabase.h"
@@ -13,10 +11,8 @@ with_site(struct fynq_arena *a, const char *path)
 	const char *text;
 
 	fynq_buf_add(&b, fynq_str_of(path));
-	if (fynq_config.site_url[0] != '\0') {
-		fynq_buf_add(&b, FYNQ_STR("?redirect_to="));
-		fynq_buf_add_url(&b, fynq_str_of(fynq_config.site_url));
-	}
+	if (fynq_config.site_url[0] != '\0')
+		fynq_buf_add_param(&b, "?redirect_to", fynq_str_of(fynq_config.site_url));
 	text = fynq_arena_strdup(a, fynq_buf_str(&b));
 	fynq_buf_release(&b);
 	return text;
@@ -74,19 +70,11 @@ fynq_supabase_verify(struct fynq_req *rq, enum fynq_mail_kind kind, struct fynq_
 
 /* End sessions of the token's user. False where it is not known that they have ended. */
 static bool
-end_sessions(struct fynq_req *rq, const char *path, struct fynq_str token)
+end_sessions(struct fynq_req *rq, enum fynq_scope scope, struct fynq_str token)
 {
-	const struct fynq_gotrue ask = {
-		.method = "POST",
-		.path = path,
-		.body = FYNQ_STR("{}"),
-		.token = token,
-		.client = true,
-		.repeatable = true,
-	};
 	struct fynq_gotrue_answer answer;
 
-	return fynq_gotrue_ask(rq, &ask, &answer) == FYNQ_OK;
+	return fynq_supabase_logout(rq, scope, token, &answer) == FYNQ_OK;
 }
 
 /*
@@ -112,7 +100,7 @@ put_password(
 
 	if (e != FYNQ_OK && !fynq_gotrue_is(&answer, "same_password"))
 		return fynq_gotrue_fail(rq, e, &answer);
-	ended = end_sessions(rq, "/logout?scope=others", token);
+	ended = end_sessions(rq, FYNQ_SCOPE_OTHERS, token);
 	return e == FYNQ_OK || ended ? FYNQ_OK : fynq_fail(rq, FYNQ_E_AUTH_UNAVAILABLE, NULL);
 }
 
@@ -141,21 +129,10 @@ fynq_supabase_reset(struct fynq_req *rq, struct fynq_str token, struct fynq_str 
 		return fynq_supabase_nonsense(rq, &ask);
 	e = put_password(rq, access_token, (struct fynq_str){ 0 }, password);
 	if (e != FYNQ_OK) {
-		(void)end_sessions(rq, "/logout?scope=local", access_token);
+		(void)end_sessions(rq, FYNQ_SCOPE_LOCAL, access_token);
 		return e;
 	}
 	return fynq_supabase_read_session(rq, &ask, &answer, session_r);
-}
-
-static struct fynq_str
-email_of(struct fynq_req *rq)
-{
-	struct json_object *claims;
-	struct fynq_str why;
-
-	if (!fynq_json_parse(rq->arena, rq->caller.claims, &claims, &why))
-		return (struct fynq_str){ 0 };
-	return fynq_claims_text(claims, "email");
 }
 
 /* Has the caller signed in? The token's address may have become another account's since. */
@@ -172,15 +149,8 @@ is_caller(const struct fynq_req *rq, struct json_object *session)
 static enum fynq_err
 check_password(struct fynq_req *rq, struct fynq_str password)
 {
-	struct fynq_str email = email_of(rq), token;
-	const struct fynq_gotrue ask = {
-		.method = "POST",
-		.path = "/token?grant_type=password",
-		.body = FYNQ_GOTRUE_OBJECT(
-		    rq->arena, { "email", email, false }, { "password", password, false }),
-		.client = true,
-		.refusal = FYNQ_E_BAD_CREDENTIALS,
-	};
+	struct fynq_str email = fynq_claims_find(rq->arena, rq->caller.claims, "email"), token;
+	const struct fynq_gotrue ask = fynq_supabase_by_password(rq->arena, email, password);
 	struct fynq_gotrue_answer answer;
 
 	if (email.n == 0) /* An account of another service, without a password. */
@@ -189,7 +159,7 @@ check_password(struct fynq_req *rq, struct fynq_str password)
 	token = fynq_claims_text(answer.json, "access_token");
 	if (token.n == 0)
 		return fynq_supabase_nonsense(rq, &ask);
-	(void)end_sessions(rq, "/logout?scope=local", token);
+	(void)end_sessions(rq, FYNQ_SCOPE_LOCAL, token);
 	return is_caller(rq, answer.json) ? FYNQ_OK : fynq_fail(rq, FYNQ_E_BAD_CREDENTIALS, NULL);
 }
 

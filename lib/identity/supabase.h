@@ -20,6 +20,14 @@ enum fynq_err fynq_supabase_read_session(struct fynq_req *rq, const struct fynq_
 enum fynq_err fynq_supabase_session(struct fynq_req *rq, const struct fynq_gotrue *ask,
     struct fynq_session *session_r) FYNQ_MUST_CHECK;
 
+/* To sign in with a password. */
+struct fynq_gotrue fynq_supabase_by_password(
+    struct fynq_arena *a, struct fynq_str email, struct fynq_str password);
+
+/* Ask that sessions of an access token's user end; what fails is not recorded. */
+enum fynq_err fynq_supabase_logout(struct fynq_req *rq, enum fynq_scope scope,
+    struct fynq_str token, struct fynq_gotrue_answer *answer_r);
+
 /* End every session of a user. */
 enum fynq_err fynq_supabase_end_sessions(struct fynq_req *rq, struct fynq_str user) FYNQ_MUST_CHECK;
 

@@ -3,7 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/alloc.h"
 #include "base/config.h"
 #include "base/disk.h"
 #include "base/ids.h"

@@ -110,6 +110,21 @@ shifts(void **state)
 	fynq_buf_release(&b);
 }
 
+/* What RFC 3986 does not reserve stays as it is; of the rest each byte is written out. */
+static void
+parameters(void **state)
+{
+	struct fynq_buf b = FYNQ_BUF_INIT(256);
+
+	(void)state;
+	fynq_buf_add_param(&b, "?to", FYNQ_STR("https://a.example/b c?d=e&f"));
+	fynq_buf_add_param(&b, "&state", FYNQ_STR("aZ09-._~%+\xc3\xa9\0"));
+	fynq_buf_add_param(&b, "&none", FYNQ_STR(""));
+	assert_str(fynq_buf_str(&b),
+	    "?to=https%3A%2F%2Fa.example%2Fb%20c%3Fd%3De%26f&state=aZ09-._~%25%2B%C3%A9%00&none=");
+	fynq_buf_release(&b);
+}
+
 int
 main(void)
 {
@@ -119,6 +134,7 @@ main(void)
 		cmocka_unit_test(prints),
 		cmocka_unit_test(json_strings),
 		cmocka_unit_test(shifts),
+		cmocka_unit_test(parameters),
 	};
 
 	return cmocka_run_group_tests_name("buf", tests, NULL, NULL);

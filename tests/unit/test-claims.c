@@ -152,6 +152,24 @@ set_up(void **state)
 	return 0;
 }
 
+/* Of a text that is no object, or has no such string, nothing is found. */
+static void
+test_find(void **state)
+{
+	static const char *const nothing[] = { "", "{", "[]", "null", "\"email\"", "{}",
+		"{\"email\":1}", "{\"email\":null}", "{\"x\":{\"email\":\"a\"}}",
+		"{\"email\":\"a\",\"email\":\"b\"}" };
+	struct fynq_str found = fynq_claims_find(
+	    arena, FYNQ_STR("{\"sub\":\"x\",\"email\":\"a\"}"), "email");
+
+	(void)state;
+	assert_true(fynq_str_eq(found, FYNQ_STR("a")));
+	assert_null(fynq_claims_find(arena, (struct fynq_str){ 0 }, "email").p);
+	for (size_t i = 0; i < sizeof(nothing) / sizeof(nothing[0]); i++)
+		if (fynq_claims_find(arena, fynq_str_of(nothing[i]), "email").p != NULL)
+			fail_msg("%s", nothing[i]);
+}
+
 static int
 tear_down(void **state)
 {
@@ -168,6 +186,7 @@ main(void)
 		cmocka_unit_test(test_subject),
 		cmocka_unit_test(test_times),
 		cmocka_unit_test(test_roles),
+		cmocka_unit_test(test_find),
 	};
 
 	return cmocka_run_group_tests_name("claims", tests, set_up, tear_down);

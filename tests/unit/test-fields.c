@@ -1,4 +1,5 @@
 #include <stdio.h>
+#include <time.h>
 
 #include "http/router.h"
 #include "unit.h"
@@ -17,7 +18,7 @@ struct all_in {
 	bool stream;
 	int64_t grade, any;
 	struct fynq_time at;
-	struct fynq_date born;
+	struct fynq_date born, past;
 	struct fynq_json preferences, small;
 	char more[64]; /* the struct is larger than its last field */
 };
@@ -44,6 +45,7 @@ static const struct fynq_field all_in[] = { FYNQ_FIELD(all_in, title, FYNQ_IN_BO
 	FYNQ_FIELD(all_in, any, FYNQ_IN_BODY, "Any number."),
 	FYNQ_FIELD(all_in, at, FYNQ_IN_BODY, "A time."),
 	FYNQ_FIELD(all_in, born, FYNQ_IN_BODY, "A date."),
+	FYNQ_FIELD(all_in, past, FYNQ_IN_BODY, "A date.", .past = true),
 	FYNQ_FIELD(all_in, preferences, FYNQ_IN_BODY | FYNQ_NULLABLE, "Anything."),
 	FYNQ_FIELD(all_in, small, FYNQ_IN_BODY, "Not much.", .max = 10), FYNQ_FIELD_END };
 
@@ -519,6 +521,33 @@ bounds(void **state)
 	}
 }
 
+/* A body with that date, in UTC, so many days from now. */
+static const char *
+read_past(int days)
+{
+	time_t at = time(NULL) + days * 86400;
+	char body[64];
+	struct tm day;
+
+	gmtime_r(&at, &day);
+	strftime(body, sizeof(body), "{\"title\":\"x\",\"past\":\"%Y-%m-%d\"}", &day);
+	return read_body(body);
+}
+
+/* Two days, as a day may end while this runs. */
+static void
+dates_that_are_past(void **state)
+{
+	(void)state;
+	assert_string_equal(read_past(-2), "");
+	assert_string_equal(read_past(0), "");
+	assert_string_equal(read_past(2), "past:too_large");
+	assert_string_equal(
+	    read_body("{\"title\":\"x\",\"past\":\"9999-12-31\"}"), "past:too_large");
+	assert_string_equal(read_body("{\"title\":\"x\",\"past\":\"9999-12-32\"}"), "past:format");
+	assert_string_equal(read_body("{\"title\":\"x\",\"born\":\"9999-12-31\"}"), "");
+}
+
 int
 main(void)
 {
@@ -537,6 +566,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(tables_without_a_body, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_body_that_was_not_read, setup, teardown),
 		cmocka_unit_test_setup_teardown(no_table_at_all, setup, teardown),
+		cmocka_unit_test_setup_teardown(dates_that_are_past, setup, teardown),
 		cmocka_unit_test(bounds),
 	};
 

@@ -257,7 +257,7 @@ describe("guessing", { concurrency: false }, () => {
       assert.equal(count(answers, 202), 3, answers[0].text);
       const refused = await post("/auth/recover", { email }, elsewhere());
       assertProblem(refused, 429, "rate_limited");
-      assertRetryAfter(refused, 590, 600);
+      assertRetryAfter(refused, 540, 600);
       assert.equal((await post("/auth/resend", { email, type: "signup" }, from)).status, 429);
     }
     const from = elsewhere();

@@ -225,7 +225,7 @@ test_command() {
 		build_into build-faults
 	fi
 	up --state "$run/shared" --built --asan --fast \
-		--set FYNQ_BCRYPT_COST=4 --set FYNQ_DRAIN_SECONDS=20
+		--set FYNQ_BCRYPT_COST=4 --set FYNQ_DRAIN_SECONDS=20 --set FYNQ_IMAGE_SECONDS=60
 	if [ "$units" = yes ]; then
 		pgtap_tests
 		fault_tests

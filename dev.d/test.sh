@@ -136,7 +136,7 @@ node_tests() {
 run_node() {
 	local tap=$1 concurrency=$2
 	shift 2
-	env -u GEMINI_API_KEY FYNQ_TEST_STACK="$(stack_json)" timeout 1200 \
+	env -u GEMINI_API_KEY FYNQ_TEST_STACK="$(stack_json)" timeout 3600 \
 		node --test --test-concurrency="$concurrency" \
 		--test-reporter=spec --test-reporter-destination=stdout \
 		--test-reporter=tap --test-reporter-destination="$tap" "$@"

@@ -136,7 +136,7 @@ node_tests() {
 run_node() {
 	local tap=$1 concurrency=$2
 	shift 2
-	env -u GEMINI_API_KEY FYNQ_TEST_STACK="$(stack_json)" timeout 1200 \
+	env -u GEMINI_API_KEY FYNQ_TEST_STACK="$(stack_json)" timeout 3600 \
 		node --test --test-concurrency="$concurrency" \
 		--test-reporter=spec --test-reporter-destination=stdout \
 		--test-reporter=tap --test-reporter-destination="$tap" "$@"
@@ -225,7 +225,7 @@ test_command() {
 		build_into build-faults
 	fi
 	up --state "$run/shared" --built --asan --fast \
-		--set FYNQ_BCRYPT_COST=4 --set FYNQ_DRAIN_SECONDS=20
+		--set FYNQ_BCRYPT_COST=4 --set FYNQ_DRAIN_SECONDS=20 --set FYNQ_IMAGE_SECONDS=60
 	if [ "$units" = yes ]; then
 		pgtap_tests
 		fault_tests

@@ -7,6 +7,7 @@ import { setTimeout as pause } from "node:timers/promises";
 import { after, before, describe, it } from "node:test";
 
 import { assertProblem } from "./lib/problem.mjs";
+import { waitUntil } from "./lib/wait.mjs";
 import { each, killResponder, plainStack } from "./load/load.mjs";
 
 const MODEL = "gemini-2.5-flash";
@@ -75,9 +76,9 @@ describe("Gemini's limits", { concurrency: 5 }, () => {
 
   describe("requests a minute", () => {
     const LIMIT = 100;
-    const QUESTIONS = 1000;
+    const QUESTIONS = 400;
 
-    it("as many as the limit reach Gemini", { timeout: 120000 }, async (t) => {
+    it("as many as the limit reach Gemini", { timeout: 600000 }, async (t) => {
       const { stack, ask } = stacks.minute;
       const began = performance.now();
       const answers = await each(QUESTIONS, WIDTH, async () => {
@@ -100,15 +101,22 @@ describe("Gemini's limits", { concurrency: 5 }, () => {
       // When the earliest was told to come back it is let in, and not before.
       const back = Math.min(...refused.map((answer) => answer.back));
       const [first] = await calls(stack);
-      await pause(Math.max(0, back - performance.now() - 2000));
-      assert.equal((await ask()).status, 429);
-      await pause(Math.max(0, back - performance.now()));
-      assert.equal((await ask()).status, 201);
+      const opens = first.received_at + MINUTE_MS - performance.timeOrigin;
+      assert.ok(back >= opens && back < opens + 5000, `${back - opens} ms`);
+      await pause(Math.max(0, opens - performance.now() - 2000));
+      let { status } = await ask();
+      // On a machine that is busy for seconds this may be answered when it is let in already.
+      if (performance.now() < opens) assert.equal(status, 429);
+      if (status === 429) {
+        await pause(Math.max(0, back - performance.now()));
+        ({ status } = await ask());
+      }
+      assert.equal(status, 201);
       const all = await calls(stack);
       const gap = all.at(-1).received_at - first.received_at;
       t.diagnostic(`figure: densest_minute=${densest(all)} back_after_ms=${gap.toFixed(0)}`);
       assert.equal(densest(all), LIMIT);
-      assert.ok(gap >= MINUTE_MS && gap < MINUTE_MS + 5000, `${gap} ms`);
+      assert.ok(gap >= MINUTE_MS, `${gap} ms`);
     });
   });
 
@@ -116,7 +124,7 @@ describe("Gemini's limits", { concurrency: 5 }, () => {
     const LIMIT = 60;
     const KILLS = 3;
 
-    it("the limit is kept", { timeout: 120000 }, async (t) => {
+    it("the limit is kept", { timeout: 600000 }, async (t) => {
       const { stack, ask } = stacks.deaths;
       await stack.gemini.script(QUESTION, [{ delay_ms: 300 }, ...ANSWER]);
       let done = false;
@@ -153,7 +161,7 @@ describe("Gemini's limits", { concurrency: 5 }, () => {
     const LIMIT = 5;
     const WAITING = 3;
 
-    it("end in the order in which they began", { timeout: 120000 }, async (t) => {
+    it("end in the order in which they began", { timeout: 600000 }, async (t) => {
       const { stack, ask } = stacks.waits;
       await each(LIMIT, 1, () => ask());
       await pause(3000); // Else the wait of 61 s is longer than the longest that may be set.
@@ -164,7 +172,10 @@ describe("Gemini's limits", { concurrency: 5 }, () => {
         order.push(token);
         await stack.gemini.script(token, ANSWER);
         asked.push(ask(token));
-        await pause(100);
+        // It is stored when it has its turn, and waits for that.
+        await waitUntil(async () => (await stack.db.query(
+          "select from messages where content = $1", [token])).length > 0,
+        { what: `question ${i} waits` });
       }
       const answers = await Promise.all(asked);
       assert.equal(count(answers, 201), WAITING);

@@ -28,7 +28,7 @@ describe("failures", { concurrency: 4 }, () => {
       await supabase.fail(student.email, named, { route: "POST /token" });
       const answer = await login(student);
       assertProblem(answer, 503, "accounts_unavailable");
-      assert.ok(answer.ms < TIMEOUT_MS + 3000, `${answer.ms} ms`);
+      assert.ok(answer.ms < 2 * TIMEOUT_MS, `${answer.ms} ms`);
       assertRetryAfter(answer, 1, 60);
       await good(login(student));
     });
@@ -76,8 +76,11 @@ describe("failures", { concurrency: 4 }, () => {
     const { email: address } = await own.register();
     await supabase.fail(address, "mail_limit", { route: "POST /recover" });
     await good(post("recover", { email: address }), 202);
+    // A try counts from when it is begun; for two minutes after that nobody else makes one.
     await waitUntil(async () => {
-      const mails = await own.db.query("select tries from fynq.mails where email = $1", [address]);
+      const mails = await own.db.query(
+        `select tries from fynq.mails
+         where email = $1 and due_at between now() and now() + interval '1 minute'`, [address]);
       return mails.length === 1 && mails[0].tries === 1;
     }, { what: "the mail was tried once" });
     await supabase.heal(address);

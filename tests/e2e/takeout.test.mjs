@@ -248,7 +248,10 @@ describe("an export", { concurrency: 3 }, () => {
 describe("an export on a machine of its own", () => {
   let own;
   before(async () => {
-    own = await startStack({ settings: { FYNQ_PROCESSES: 1, FYNQ_THREADS: 4 } });
+    // A statement waits for a lock of the test's for as long as the test needs.
+    own = await startStack({
+      settings: { FYNQ_PROCESSES: 1, FYNQ_THREADS: 4, FYNQ_DB_TIMEOUT_MS: 60000 },
+    });
   });
   after(() => own?.stop());
 

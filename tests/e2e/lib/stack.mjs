@@ -63,7 +63,8 @@ export class Stack {
   /** The log of the endpoints, as objects; only lines for which `keep` is true. */
   async log(keep = () => true) {
     const text = await readFile(path.join(this.state, "log/fynq.log"), "utf8");
-    return text.split("\n").filter(Boolean).map((line) => JSON.parse(line)).filter(keep);
+    const lines = text.split("\n").slice(0, -1); // What follows the last end is being written.
+    return lines.map((line) => JSON.parse(line)).filter(keep);
   }
 
   /** Starts what is down (after a test killed it), restarts what has changed. */

@@ -7,7 +7,7 @@ import { startStack } from "./fynq.mjs";
 
 export const PAGE = "https://app.example/signed-in";
 export const SITE = "http://127.0.0.1:3000/auth";
-export const TIMEOUT_MS = 2000;
+export const TIMEOUT_MS = 5000;
 
 export const email = () => `${randomUUID()}@example.com`;
 export const password = () => `pass ${randomUUID()}`;

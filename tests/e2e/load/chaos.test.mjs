@@ -12,7 +12,7 @@ import { plainStack, upTo } from "./load.mjs";
 
 const SECONDS = 25;
 const CLIENTS = 60;
-const LIMIT = { timeout: 60000 };
+const LIMIT = { timeout: 600000 };
 
 const stack = await plainStack({
   durable: true,
@@ -187,7 +187,7 @@ test("students of a service that breaks it see each fault", LIMIT, async (t) => 
 
 let records;
 
-test(`${CLIENTS} students for ${SECONDS} s`, { timeout: 240000 }, async (t) => {
+test(`${CLIENTS} students for ${SECONDS} s`, { timeout: 600000 }, async (t) => {
   const options = { seconds: SECONDS, clients: CLIENTS, between: [500, 1500], seed: 20 };
   const done = await run(stack, { ...options, say: (line) => t.diagnostic(line) });
   records = done.records;
@@ -208,7 +208,7 @@ const spoils = [
   ["stuck_pending", "update messages set status = 'pending' where id = $1::uuid"],
 ];
 
-test("the checks see what is spoilt in the database", { timeout: 60000 }, async (t) => {
+test("the checks see what is spoilt in the database", { timeout: 600000 }, async (t) => {
   assert.ok(records, "there was no run");
   const before = judge(records).counts;
   const whole = records.questions

@@ -42,7 +42,7 @@ async function open(i, users, opened) {
   throw new Error(`cut after ${arrivals.length} deltas`);
 }
 
-test("3,000 streams in one process", { timeout: 180000 }, async (t) => {
+test("3,000 streams in one process", { timeout: 600000 }, async (t) => {
   const users = await each(USERS, 8, () => stack.register());
   for (const i of upTo(GROUPS)) {
     await stack.gemini.script(group(i), [

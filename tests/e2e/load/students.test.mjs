@@ -50,7 +50,7 @@ async function study(number) {
 
 let students;
 
-test("200 students register, ask and read at once", { timeout: 120000 }, async (t) => {
+test("200 students register, ask and read at once", { timeout: 600000 }, async (t) => {
   const began = performance.now();
   const outcomes = await Promise.allSettled(upTo(STUDENTS).map(study));
   const failed = outcomes.filter(({ status }) => status === "rejected");
@@ -116,7 +116,7 @@ async function belongings({ id, token }) {
   };
 }
 
-test("no route and no guess shows or changes another's", { timeout: 60000 }, async (t) => {
+test("no route and no guess shows or changes another's", { timeout: 600000 }, async (t) => {
   const intruders = students.slice(0, INTRUDERS);
   let tried = 0;
   await each(INTRUDERS, 10, async (i) => {

@@ -3,11 +3,15 @@
 #include <unistd.h>
 
 #include "base/config.h"
+#include "base/ids.h"
+#include "identity/claims.h"
 #include "identity/identity.h"
 #include "identity/mail.h"
 #include "identity/provider.h"
 #include "identity/redirect.h"
 #include "identity/token.h"
+
+enum { KEY_CLAIMS_MAX = 3072, KEY_MEMORY = 65536 };
 
 const char *const fynq_scope_names[] = {
 	[FYNQ_SCOPE_LOCAL] = "local",
@@ -39,7 +43,31 @@ complain(struct fynq_buf *problems, const char *name, const char *problem)
 	return false;
 }
 
-/* The two keys are easily taken for each other; only those of the newer kind tell what they are. */
+/*
+ * What a key is for: the newer kind says so in front, the older one in the claims of the token that
+ * it is. Read and not verified, as it is the admin's own.
+ */
+static bool
+is_key_of(struct fynq_str key, struct fynq_str front, struct fynq_str role)
+{
+	char claims[KEY_CLAIMS_MAX];
+	struct fynq_str header, payload, rest;
+	struct fynq_arena *a;
+	size_t n;
+	bool is;
+
+	if (fynq_str_starts(key, front))
+		return true;
+	if (!fynq_str_cut(key, '.', &header, &rest) || !fynq_str_cut(rest, '.', &payload, &rest) ||
+	    !fynq_base64url_decode(payload, claims, sizeof(claims), &n))
+		return false;
+	a = fynq_arena_new(KEY_MEMORY);
+	is = fynq_str_eq(fynq_claims_find(a, (struct fynq_str){ claims, n }, "role"), role);
+	fynq_arena_free(&a);
+	return is;
+}
+
+/* The two keys are easily taken for each other. */
 static bool
 check_keys(struct fynq_buf *problems)
 {
@@ -51,10 +79,10 @@ check_keys(struct fynq_buf *problems)
 		good = complain(problems, "FYNQ_SUPABASE_KEY", "it must be set");
 	if (secret.n == 0)
 		good = complain(problems, "FYNQ_SUPABASE_SECRET_KEY", "it must be set");
-	if (fynq_str_starts(open, FYNQ_STR("sb_secret_")))
+	if (is_key_of(open, FYNQ_STR("sb_secret_"), FYNQ_STR("service_role")))
 		good = complain(problems, "FYNQ_SUPABASE_KEY",
 		    "it must be the publishable key, and is a secret one");
-	if (fynq_str_starts(secret, FYNQ_STR("sb_publishable_")))
+	if (is_key_of(secret, FYNQ_STR("sb_publishable_"), FYNQ_STR("anon")))
 		good = complain(problems, "FYNQ_SUPABASE_SECRET_KEY",
 		    "it must be a secret key, and is the publishable one");
 	return good;

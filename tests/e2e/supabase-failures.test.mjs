@@ -6,6 +6,7 @@ import { after, before, describe, it } from "node:test";
 import { waitUntil } from "./lib/fynq.mjs";
 import { assertProblem, assertRetryAfter } from "./lib/problem.mjs";
 import { callsOf, email, good, password, startSupabase, TIMEOUT_MS } from "./lib/supabase.mjs";
+import { sign } from "./lib/tokens.mjs";
 
 let own, supabase;
 
@@ -92,12 +93,16 @@ describe("settings", { concurrency: 4 }, () => {
   const check = async (settings) =>
     (await own.fynqctl(["config", "check"], { FYNQ_AUTH: "supabase", ...settings }));
 
+  /** A key of the older kind: a token of the project. */
+  const legacy = (role) => sign({ alg: "HS256", typ: "JWT" }, { iss: "supabase", role }, "secret");
+
   const rows = [
     ["FYNQ_SUPABASE_URL", ""], ["FYNQ_SUPABASE_URL", "project.supabase.co"],
     ["FYNQ_SUPABASE_URL", "https://project.supabase.co/auth/v1"],
     ["FYNQ_SUPABASE_URL", "https://user@project.supabase.co"],
     ["FYNQ_SUPABASE_KEY", ""], ["FYNQ_SUPABASE_SECRET_KEY", ""],
     ["FYNQ_SUPABASE_KEY", "sb_secret_x"], ["FYNQ_SUPABASE_SECRET_KEY", "sb_publishable_x"],
+    ["FYNQ_SUPABASE_KEY", legacy("service_role")], ["FYNQ_SUPABASE_SECRET_KEY", legacy("anon")],
     ["FYNQ_SUPABASE_CA_FILE", "/nowhere"], ["FYNQ_SITE_URL", "app.example"],
     ["FYNQ_PUBLIC_URL", "api.example"], ["FYNQ_REDIRECTS", "https://app.example/*,app.example"],
     ["FYNQ_REDIRECTS", "http://app.example/signed-in"],

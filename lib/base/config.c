@@ -171,9 +171,9 @@ parse_limits(const struct row *row, const char *text, struct fynq_limits *limits
 	return true;
 }
 
-/* Without any "/" at its end; for the life of the process. */
+/* Without any "/" at its end. The environment, which has the others' texts, keeps it likewise. */
 static const char *
-without_slash(const char *text)
+without_slash(const struct row *row, const char *text)
 {
 	size_t n = strlen(text);
 	char *cut;
@@ -184,8 +184,9 @@ without_slash(const char *text)
 		return text;
 	cut = fynq_alloc(n + 1);
 	memcpy(cut, text, n);
-	cut[n] = '\0';
-	return cut;
+	setenv(row->name, cut, 1);
+	free(cut);
+	return getenv(row->name);
 }
 
 static void
@@ -198,7 +199,7 @@ set_row(const struct row *row, struct fynq_buf *problems)
 	switch (row->type) {
 	case STRING:
 	case LIST:
-		*(const char **)member = (row->flags & BASE) != 0 ? without_slash(text) : text;
+		*(const char **)member = (row->flags & BASE) != 0 ? without_slash(row, text) : text;
 		if (length == 0 && (row->flags & NEEDED) != 0)
 			fynq_buf_printf(problems, "%s: it must be set\n", row->name);
 		else if (length > 0 && (length < row->least || length > row->most))

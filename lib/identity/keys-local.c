@@ -102,9 +102,9 @@ wait_for_lock(void)
 {
 	struct timespec deadline;
 
-	clock_gettime(CLOCK_REALTIME, &deadline);
+	clock_gettime(CLOCK_MONOTONIC, &deadline);
 	deadline.tv_sec += WAIT_SECONDS;
-	return pthread_mutex_timedlock(&seen.lock, &deadline) == 0;
+	return pthread_mutex_clocklock(&seen.lock, CLOCK_MONOTONIC, &deadline) == 0;
 }
 
 static void

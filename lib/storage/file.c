@@ -55,8 +55,7 @@ tidy_name(struct fynq_str name)
 /*
  * The object, then the row. A process that dies between the two leaves the object. Where the
  * database says that there is no row the object goes again; where the COMMIT may have been done,
- * though its answer was lost, it stays. NOT_FOUND means that there is no such user: who was erased
- * while the request was under way, and of whom store->put() has made the folder anew.
+ * though its answer was lost, it stays.
  */
 enum fynq_err
 fynq_file_add(struct fynq_req *rq, struct fynq_str purpose, const struct fynq_picture *picture,
@@ -75,12 +74,11 @@ fynq_file_add(struct fynq_req *rq, struct fynq_str purpose, const struct fynq_pi
 		fynq_str_of(picture->sha256), fynq_arg_int(rq, picture->width),
 		fynq_arg_int(rq, picture->height)),
 	    NULL);
-	problem = rq->problem;
-	if (e == FYNQ_E_NOT_FOUND)
-		(void)store->remove_user(rq, rq->caller.id);
-	else if (e == FYNQ_E_INVALID || e == FYNQ_E_FORBIDDEN)
+	if (e == FYNQ_E_INVALID || e == FYNQ_E_NOT_FOUND || e == FYNQ_E_FORBIDDEN) {
+		problem = rq->problem;
 		(void)store->remove(rq, key);
-	rq->problem = problem;
+		rq->problem = problem;
+	}
 	FYNQ_TRY(e);
 	*id_r = id;
 	return FYNQ_OK;

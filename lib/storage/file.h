@@ -14,8 +14,8 @@
 /*
  * Keep a prepared picture as a file of the caller. purpose is one that public.files knows, such as
  * "chat"; name is what the client calls it, or absent: of a path its last part is kept, cut to 255
- * characters, and nothing of one that is not text. Fails as fynq_db_run() and the store do; with
- * NOT_FOUND where the caller was erased meanwhile, of whom the store has nothing then.
+ * characters, and nothing of one that is not text. Fails as fynq_db_run() and the store do;
+ * NOT_FOUND where the caller was erased meanwhile.
  */
 enum fynq_err fynq_file_add(struct fynq_req *rq, struct fynq_str purpose,
     const struct fynq_picture *picture, struct fynq_str name,

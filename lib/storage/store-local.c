@@ -17,7 +17,7 @@
 #include "base/log.h"
 #include "storage/store.h"
 
-enum { FOLDER_MODE = 0750, FILE_MODE = 0640, CHUNK = 65536 };
+enum { FOLDER_MODE = 0750, FILE_MODE = 0640, CHUNK = 65536, MOVE_TRIES = 100 };
 
 /* How many folders there are above an object, FYNQ_FILES_DIR not counted. */
 enum { FOLDERS = 3 };
@@ -174,6 +174,23 @@ copy(int from, int to, int64_t bytes)
 }
 
 /*
+ * Put what is in incoming/ in its place. The user's folder may go while it is empty, as
+ * remove_object() has it, so it is made until it is not empty any more.
+ */
+static bool
+move_in(const char *incoming, const struct place *place)
+{
+	const char *owner = place->folders[FOLDERS - 1];
+
+	for (int try = 0; try < MOVE_TRIES; try++)
+		if (rename(incoming, place->object) == 0)
+			return true;
+		else if (errno != ENOENT || !make_folder(owner))
+			return false;
+	return false;
+}
+
+/*
  * A process that dies before the rename leaves a file in incoming/ that nobody knows of; one that
  * dies after it leaves an object that no row names, as the caller has not added the row yet.
  * Neither does harm but for the room that it takes.
@@ -191,7 +208,7 @@ put(struct fynq_req *rq, struct fynq_str key, int fd, int64_t bytes)
 	FYNQ_TRY(make_incoming(rq, place.id, &incoming, &to));
 	/* Its bytes are on the disk before its name is: a crash never leaves half an object. */
 	stored = fchmod(to, FILE_MODE) == 0 && copy(fd, to, bytes) && fsync(to) == 0;
-	if (close(to) != 0 || !stored || rename(incoming, place.object) != 0) {
+	if (close(to) != 0 || !stored || !move_in(incoming, &place)) {
 		(void)failed(rq, "cannot write", incoming);
 		(void)unlink(incoming);
 		return rq->problem.error;
@@ -241,7 +258,11 @@ size_of(struct fynq_req *rq, struct fynq_str key, int64_t *bytes_r)
 	return FYNQ_OK;
 }
 
-/* The folder is not synced: an object that comes back after a crash has no row. */
+/*
+ * The user's folder goes with the last object: one that was put there when its user had just been
+ * erased leaves nothing of them. No folder is synced: an object that comes back after a crash has
+ * no row.
+ */
 static enum fynq_err
 remove_object(struct fynq_req *rq, struct fynq_str key)
 {
@@ -250,6 +271,7 @@ remove_object(struct fynq_req *rq, struct fynq_str key)
 	FYNQ_TRY(find_place(rq, key, &place));
 	if (unlink(place.object) != 0 && errno != ENOENT)
 		return failed(rq, "cannot remove", place.object);
+	(void)rmdir(place.folders[FOLDERS - 1]); /* refused while others are in it */
 	return FYNQ_OK;
 }
 

@@ -45,9 +45,9 @@ function rowsOf(title) {
 
 const wordsOf = (cell) => [...cell.matchAll(/`([^`]+)`/g)].map(([, word]) => word);
 
-// These two write under an event that they were handed: the log itself, and who fetches, as a warning.
-const HANDED = ["lib/base/log.c", "lib/base/fetch.c"];
-const CALL = /\bfynq_(log|log_members|log_fatal|fetch)\(\s*([^";{]*)(?:"([^"]*)"(,)?)?/g;
+// These write under an event that they were handed; all but the log itself warn.
+const HANDED = ["lib/base/log.c", "lib/base/fetch.c", "lib/data/db.c"];
+const CALL = /\bfynq_(log|log_members|log_fatal|fetch|db_aside)\(\s*([^";{]*)(?:"([^"]*)"(,)?)?/g;
 
 /** What the programs log, as "EVENT LEVEL"; fails where a call is not understood. */
 async function logged() {
@@ -58,7 +58,7 @@ async function logged() {
     const code = (await read(file)).replace(/\/\*[^]*?\*\//g, "");
     for (const [call, name, given, event, comma] of code.matchAll(CALL)) {
       if (HANDED.includes(file) && /\bevent\b/.test(given)) continue;
-      const levels = { log_fatal: ["error"], fetch: ["warn"] }[name] ??
+      const levels = { log_fatal: ["error"], fetch: ["warn"], db_aside: ["warn"] }[name] ??
         [...given.matchAll(/\bFYNQ_LOG_([A-Z]+)\b/g)].map(([, level]) => level.toLowerCase());
       const where = `${file}: ${call}`;
       assert.match(event ?? "", /^[a-z]+$/, where);

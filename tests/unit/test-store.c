@@ -2,6 +2,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 
 #include "base/config.h"
 #include "storage/file.h"
@@ -215,6 +216,43 @@ users_are_removed(void **state)
 	assert_int_equal(store->open(rq, FYNQ_STR(OTHER "/" ID), &fd), FYNQ_OK);
 }
 
+/* One object comes and goes, so many times; the folder goes with it where it was alone in there. */
+static bool
+comes_and_goes(struct fynq_str key)
+{
+	const struct fynq_store *store = fynq_store();
+	int64_t bytes;
+
+	for (int i = 0; i < 50; i++)
+		if (store->put(rq, key, source, 7) != FYNQ_OK ||
+		    store->size(rq, key, &bytes) != FYNQ_OK || store->remove(rq, key) != FYNQ_OK)
+			return false;
+	return true;
+}
+
+static void
+folders_go_with_the_last(void **state)
+{
+	const struct fynq_store *store = fynq_store();
+	int status;
+	pid_t child;
+
+	(void)state;
+	assert_int_equal(store->put(rq, KEY, source, 7), FYNQ_OK);
+	assert_int_equal(store->put(rq, FYNQ_STR(USER "/" OTHER), source, 7), FYNQ_OK);
+	assert_int_equal(store->remove(rq, KEY), FYNQ_OK);
+	assert_int_equal(count("/objects/90/" USER), 1);
+	assert_int_equal(store->remove(rq, FYNQ_STR(USER "/" OTHER)), FYNQ_OK);
+	assert_int_equal(count("/objects/90/" USER), -1);
+
+	if ((child = fork()) == 0)
+		_exit(comes_and_goes(FYNQ_STR(USER "/" OTHER)) ? 0 : 1);
+	assert_true(comes_and_goes(KEY));
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0);
+	assert_int_equal(count("/objects/90"), 0);
+}
+
 int
 main(void)
 {
@@ -225,6 +263,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(no_folder, setup, teardown),
 		cmocka_unit_test_setup_teardown(files_are_read_and_removed, setup, teardown),
 		cmocka_unit_test_setup_teardown(users_are_removed, setup, teardown),
+		cmocka_unit_test_setup_teardown(folders_go_with_the_last, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

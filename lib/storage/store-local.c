@@ -74,13 +74,16 @@ find_place(struct fynq_req *rq, struct fynq_str key, struct place *place_r)
 	return FYNQ_OK;
 }
 
-/* A process that dies here leaves an empty folder, which the next one takes as it is. */
+/*
+ * A process that dies here leaves an empty folder, which the next one takes as it is. One that has
+ * gone again already, as empty folders of users do, is made again by move_in().
+ */
 static bool
 make_folder(const char *path)
 {
 	if (mkdir(path, FOLDER_MODE) != 0)
 		return errno == EEXIST;
-	return chmod(path, FOLDER_MODE) == 0; /* whatever the umask */
+	return chmod(path, FOLDER_MODE) == 0 || errno == ENOENT; /* whatever the umask */
 }
 
 static enum fynq_err

@@ -120,13 +120,16 @@ static void
 adopt(struct fynq_published *last)
 {
 	struct fynq_published found;
+	bool newer;
 
 	if (!fynq_keys_file_read(&found))
 		return;
-	/* A file that can be written no more is behind. */
+	/* A file that can be written no more is behind. Within a second who tried last is right. */
+	newer = found.fetched_at > last->fetched_at ||
+		(found.fetched_at == last->fetched_at && found.tried_at > last->tried_at);
 	if (found.tried_at > last->tried_at)
 		last->tried_at = found.tried_at;
-	if (found.set == NULL || found.fetched_at <= last->fetched_at) {
+	if (found.set == NULL || !newer) {
 		fynq_keyset_drop(&found.set);
 		return;
 	}
@@ -235,9 +238,10 @@ seek(struct fynq_str kid, int64_t now)
 	bool sought = true;
 
 	pthread_mutex_lock(&remote.lock);
-	if (remote.fetching) {
+	if (remote.fetching)
 		sought = wait_for_others();
-	} else if (may_fetch(&remote.last, now)) {
+	/* They may have looked for another key, found that in the file, and asked nobody. */
+	if (sought && may_fetch(&remote.last, now)) {
 		remote.fetching = true;
 		update_once(kid, now);
 		remote.fetching = false;

@@ -6,6 +6,7 @@
 
 #include <arpa/inet.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdio.h>
 #include <sys/socket.h>
 
@@ -14,6 +15,7 @@
 #include "base/jobs.h"
 #include "http/request.h"
 #include "identity/jwk.h"
+#include "identity/keys-file.h"
 #include "identity/keys.h"
 #include "identity/token.h"
 
@@ -62,18 +64,26 @@ answer(const char *head, const char *body)
 	pthread_mutex_unlock(&server.lock);
 }
 
-/* Publish the first key, the second, or both. */
-static void
-publish(bool first, bool second)
+/* The first key, the second, or both. */
+static struct fynq_keyset *
+keyset(bool first, bool second)
 {
 	struct fynq_keyset *set = fynq_keyset_new();
-	struct fynq_buf b = FYNQ_BUF_INIT(FYNQ_JWKS_MAX);
 
 	EVP_PKEY_up_ref(one.pkey);
 	EVP_PKEY_up_ref(two.pkey);
 	one.until = first ? FYNQ_KEY_STAYS : 0;
 	two.until = second ? FYNQ_KEY_STAYS : 0;
 	assert_true(fynq_keyset_add(set, one) && fynq_keyset_add(set, two));
+	return set;
+}
+
+static void
+publish(bool first, bool second)
+{
+	struct fynq_keyset *set = keyset(first, second);
+	struct fynq_buf b = FYNQ_BUF_INIT(FYNQ_JWKS_MAX);
+
 	fynq_jwks_write(&b, set, NOW);
 	answer("200 OK\r\nCache-Control: max-age=600",
 	    fynq_arena_printf(arena, "{\"keys\":%.*s}", (int)b.n, b.p).p);
@@ -249,6 +259,98 @@ test_alone(void **state)
 	fynq_config.run_dir = run_dir;
 }
 
+/* What another process has fetched, and when it last tried to. */
+static void
+leave_file(bool second, int64_t tried_at)
+{
+	struct fynq_published published = {
+		.set = keyset(true, second), .tried_at = tried_at, .fetched_at = NOW, .max_age = 600
+	};
+
+	assert_true(fynq_keys_file_write(&published));
+	fynq_keyset_drop(&published.set);
+}
+
+/* Times are in seconds: of two answers that came in one, the later one is adopted. */
+static void
+test_same_second(void **state)
+{
+	(void)state;
+	assert_int_equal(verify(&one, NOW), FYNQ_OK);
+	leave_file(true, NOW + 1);
+	assert_int_equal(verify(&two, NOW + 60), FYNQ_OK);
+	assert_int_equal(server.hits, 1);
+}
+
+struct asker {
+	pthread_t thread;
+	struct fynq_str token;
+	atomic_int tid;
+	enum fynq_err answer;
+};
+
+static void *
+verify_there(void *arg)
+{
+	struct fynq_arena *a = fynq_arena_new(FYNQ_ARENA_MAX);
+	struct fynq_caller caller;
+	struct asker *asker = arg;
+
+	atomic_store(&asker->tid, gettid());
+	asker->answer = fynq_token_verify(a, asker->token, NOW + 60, &caller);
+	fynq_arena_free(&a);
+	return NULL;
+}
+
+/* Whether the thread has come to where it waits. */
+static bool
+sleeps(struct asker *asker)
+{
+	char path[64], text[256] = "";
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/self/task/%d/stat", atomic_load(&asker->tid));
+	if ((f = fopen(path, "r")) == NULL)
+		return false;
+	(void)!fgets(text, sizeof(text), f);
+	fclose(f);
+	return strstr(text, ") S ") != NULL;
+}
+
+static void
+begin(struct asker *asker, const struct fynq_key *key)
+{
+	*asker = (struct asker){ .token = token_by(key, key->kid) };
+	assert_int_equal(pthread_create(&asker->thread, NULL, verify_there, asker), 0);
+	while (!sleeps(asker))
+		sched_yield();
+}
+
+/*
+ * One thread looks for a key, for which it waits, as another process is fetching; it finds it in
+ * the file then. Who waits for that thread, and wants another key, must not take that for an
+ * answer.
+ */
+static void
+test_another_kid(void **state)
+{
+	struct asker first, second;
+	int lock = fynq_keys_file_lock(0);
+
+	(void)state;
+	assert_true(lock >= 0);
+	publish(true, true);
+	begin(&first, &one);
+	begin(&second, &two);
+	leave_file(false, NOW);
+	close(lock);
+	pthread_join(first.thread, NULL);
+	pthread_join(second.thread, NULL);
+	assert_int_equal(first.answer, FYNQ_OK);
+	assert_int_equal(second.answer, FYNQ_OK);
+	assert_int_equal(server.hits, 1);
+}
+
 static void
 test_settings(void **state)
 {
@@ -324,6 +426,8 @@ main(void)
 		cmocka_unit_test_setup(test_down, start),
 		cmocka_unit_test_setup(test_none, start),
 		cmocka_unit_test_setup(test_alone, start),
+		cmocka_unit_test_setup(test_same_second, start),
+		cmocka_unit_test_setup(test_another_kid, start),
 		cmocka_unit_test_setup(test_settings, start),
 	};
 

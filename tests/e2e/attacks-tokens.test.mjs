@@ -13,6 +13,7 @@ import path from "node:path";
 import { after, before, describe, it } from "node:test";
 
 import { startStack } from "./lib/fynq.mjs";
+import { eachIsRefused } from "./lib/hostile-tokens.mjs";
 import { Publisher } from "./lib/jwks.mjs";
 import { assertNotLogged } from "./lib/logs.mjs";
 import { assertProblem } from "./lib/problem.mjs";
@@ -358,15 +359,7 @@ function attackTokens(place) {
     "claims compressed": () => forge("es", { zip: "DEF" }, randomBytes(40).toString("latin1")),
   });
 
-  describe("refused with 401", { concurrency: 4 }, () => {
-    for (const [name, make] of Object.entries(refused)) {
-      it(name, async () => {
-        const answer = await get(make());
-        assertProblem(answer, 401, "unauthorized");
-        assert.equal(answer.headers.get("www-authenticate"), 'Bearer error="invalid_token"');
-      });
-    }
-  });
+  describe("refused with 401", { concurrency: 4 }, () => eachIsRefused(refused, get));
 
   it("a token that names a key's address and is good is not fetched for", async () => {
     for (const [member, make] of Object.entries(lured)) {

@@ -1,12 +1,12 @@
 // fynqctl: pools that start, stop and restart without losing a request, and what it refuses.
 
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
 import { chmod, mkdtemp, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { after, before, test } from "node:test";
 
 import { startStack, waitUntil } from "./lib/fynq.mjs";
+import { lives } from "./lib/processes.mjs";
 
 const ENDPOINTS = ["auth", "chat", "files", "system", "users"];
 
@@ -46,16 +46,6 @@ async function expectOk(promise) {
   const answer = await promise;
   assert.equal(answer.code, 0, answer.stderr);
   return answer;
-}
-
-/** A process that only waits for its parent to notice its end does not live. */
-function lives(pid) {
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
-    return !"ZX".includes(stat.slice(stat.lastIndexOf(")") + 2)[0]);
-  } catch {
-    return false;
-  }
 }
 
 /** Keeps asking in `width` loops until stop(), which resolves with the answers' statuses, counted. */

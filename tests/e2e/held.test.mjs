@@ -3,12 +3,12 @@
 
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
-import { readFileSync } from "node:fs";
 import { readdir } from "node:fs/promises";
 import { after, before, test } from "node:test";
 
 import { startStack, waitUntil } from "./lib/fynq.mjs";
 import { assertProblem } from "./lib/problem.mjs";
+import { lives } from "./lib/processes.mjs";
 
 const HELD_MS = 300;
 
@@ -25,16 +25,6 @@ const pidOf = (name) => waitUntil(async () => {
   const [, , , pids] = stdout.trim().split("\n").at(-1).split(/ +/);
   return Number(pids) || null;
 });
-
-/** A process that only waits for its parent to notice its end does not live. */
-function lives(pid) {
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
-    return !"ZX".includes(stat.slice(stat.lastIndexOf(")") + 2)[0]);
-  } catch {
-    return false;
-  }
-}
 
 const ended = (pid) => waitUntil(() => !lives(pid), { what: "the process has ended" });
 

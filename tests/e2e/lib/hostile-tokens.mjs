@@ -13,6 +13,17 @@ import { claimsOf, sign } from "./tokens.mjs";
 const HS256 = { alg: "HS256", typ: "JWT" };
 const now = () => Math.floor(Date.now() / 1000);
 
+/** A test for each of these tokens, made when its turn comes: {name: make()}. `get` asks with one. */
+export function eachIsRefused(tokens, get) {
+  for (const [name, make] of Object.entries(tokens)) {
+    it(name, async () => {
+      const answer = await get(make());
+      assertProblem(answer, 401, "unauthorized");
+      assert.equal(answer.headers.get("www-authenticate"), 'Bearer error="invalid_token"');
+    });
+  }
+}
+
 /**
  * `stackProvider` resolves with the stack to try them on, whoever keeps its accounts, and the
  * secret that its tokens may be signed with: {stack, secret}.
@@ -156,15 +167,7 @@ export function hostileTokens(stackProvider) {
     "seven kilobytes": () => `${"A".repeat(3500)}.${"B".repeat(3500)}.C`,
   };
 
-  describe("refused with 401", { concurrency: 4 }, () => {
-    for (const [name, make] of Object.entries(refused)) {
-      it(name, async () => {
-        const answer = await get(make());
-        assertProblem(answer, 401, "unauthorized");
-        assert.equal(answer.headers.get("www-authenticate"), 'Bearer error="invalid_token"');
-      });
-    }
-  });
+  describe("refused with 401", { concurrency: 4 }, () => eachIsRefused(refused, get));
 
   it("an expired token is told so", async () => {
     for (const exp of [now() - 3600, now() - 11, 0, -1]) {

@@ -4,6 +4,7 @@ import { randomInt } from "node:crypto";
 import { readdir, readFile } from "node:fs/promises";
 import path from "node:path";
 
+import { lives } from "../lib/processes.mjs";
 import { Stack } from "../lib/stack.mjs";
 import { waitUntil } from "../lib/wait.mjs";
 
@@ -65,15 +66,6 @@ export async function pools(stack) {
       { pids: numbers(pids), draining: numbers(draining) },
     ]),
   );
-}
-
-export function lives(pid) {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 /** Memory that a process has to itself, in KB. */

@@ -6,7 +6,8 @@ import { randomUUID } from "node:crypto";
 import { after, test } from "node:test";
 
 import { waitUntil } from "../lib/fynq.mjs";
-import { each, lives, plainStack, pools, upTo } from "./load.mjs";
+import { lives } from "../lib/processes.mjs";
+import { each, plainStack, pools, upTo } from "./load.mjs";
 
 const LONG_STREAMS = 120; // In flight at every moment.
 const USERS = 12;

@@ -5,10 +5,10 @@ packages_build="autoconf automake libtool pkg-config make gcc libc6-dev libfcgi-
 	libcurl4-openssl-dev libjson-c-dev libpq-dev libssl-dev libcrypt-dev libmagic-dev
 	libarchive-dev"
 packages_run="postgresql-15 nginx spawn-fcgi multiwatch nodejs:node curl openssl
-	libvips-tools john-data"
+	libvips-tools poppler-utils john-data"
 packages_test="libcmocka-dev valgrind postgresql-15-pgtap libtap-parser-sourcehandler-pgtap-perl
 	npm:npm imagemagick libheif-examples libimage-exiftool-perl unzip python3-aiosmtpd
-	apache2-utils"
+	apache2-utils chromium"
 packages_bench="libnghttp2-dev libssl-dev nodejs:node"
 packages_lint="clang clang-format shellcheck nodejs:node"
 packages_fuzz="clang libclang-rt-14-dev"

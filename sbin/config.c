@@ -5,6 +5,7 @@
 #include "base/config.h"
 #include "fynqctl.h"
 #include "identity/identity.h"
+#include "storage/store.h"
 
 static int
 print(void (*write)(struct fynq_buf *out))
@@ -21,8 +22,8 @@ print(void (*write)(struct fynq_buf *out))
 static int
 check(void)
 {
-	if (ctl_problems.n == 0)
-		(void)fynq_identity_init(&ctl_problems);
+	if (ctl_problems.n == 0 && fynq_identity_init(&ctl_problems))
+		(void)fynq_store_init(&ctl_problems);
 	if (ctl_problems.n > 0) {
 		ctl_say_lines("settings", fynq_buf_str(&ctl_problems));
 		return EX_CONFIG;

@@ -158,16 +158,16 @@ parse_bool(const char *text, bool *value_r)
 static bool
 parse_limits(const struct row *row, const char *text, struct fynq_limits *limits_r)
 {
-	int64_t numbers[4];
+	struct fynq_limits limits;
 	struct fynq_str one, rest = fynq_str_of(text);
 
 	for (size_t i = 0; i < 4; i++) {
 		if (fynq_str_cut(rest, '/', &one, &rest) != (i < 3) ||
-		    !fynq_str_int(one, &numbers[i]) || numbers[i] < row->least ||
-		    numbers[i] > row->most)
+		    !fynq_str_int(one, &limits.most[i]) || limits.most[i] < row->least ||
+		    limits.most[i] > row->most)
 			return false;
 	}
-	*limits_r = (struct fynq_limits){ numbers[0], numbers[1], numbers[2], numbers[3] };
+	*limits_r = limits;
 	return true;
 }
 

@@ -11,9 +11,9 @@
 
 #include "buf.h"
 
-/* How much one user may ask; 0 for no limit. */
+/* Four limits of one user, in the order of the setting; 0 for no limit. */
 struct fynq_limits {
-	int64_t messages_minute, messages_day, tokens_minute, tokens_day;
+	int64_t most[4];
 };
 
 struct fynq_config {

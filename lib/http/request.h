@@ -78,6 +78,7 @@ struct fynq_req {
 	struct fynq_str body;
 	struct json_object *json; /* the body, where the route takes JSON */
 	struct fynq_form *form;	  /* the body, where it was a form; see form.h */
+	int64_t file_max; /* bytes of a file that this caller may send; 0 for the field's own max */
 
 	const struct fynq_route *route;
 	struct fynq_str

@@ -16,6 +16,12 @@
  */
 typedef enum fynq_err fynq_handler(struct fynq_req *rq, const void *in);
 
+/*
+ * What may be said before the body is read, of a request whose caller is known: a body that would
+ * be refused need not travel. It may set rq->file_max.
+ */
+typedef enum fynq_err fynq_admit(struct fynq_req *rq);
+
 struct fynq_route {
 	enum fynq_method method;
 	const char *path; /* "/api/v1/chats/{id}": {name} matches one segment; 4 at most */
@@ -34,6 +40,7 @@ struct fynq_route {
 	    *errors; /* beyond those that its other columns imply; ends in FYNQ_OK */
 	const char *summary;
 	fynq_handler *handler;
+	fynq_admit *admit; /* NULL for none */
 };
 
 /*

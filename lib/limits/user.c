@@ -22,12 +22,10 @@ void
 fynq_limit_args(struct fynq_req *rq, struct fynq_str args_r[static FYNQ_LIMIT_ARGS])
 {
 	const struct fynq_limits *limits = of_role[rq->caller.role];
-	const int64_t numbers[] = { limits->messages_minute, limits->messages_day,
-		limits->tokens_minute, limits->tokens_day };
 
 	args_r[0] = rq->caller.id;
 	for (size_t i = 1; i < FYNQ_LIMIT_ARGS; i++)
-		args_r[i] = fynq_arg_int(rq, numbers[i - 1]);
+		args_r[i] = fynq_arg_int(rq, limits->most[i - 1]);
 }
 
 /* A limit's name as a person says it. */

@@ -19,6 +19,8 @@ run(struct fynq_req *rq, const struct fynq_route *routes)
 		return fynq_reply_empty(rq, 204); /* OPTIONS: a browser's preflight. */
 
 	FYNQ_TRY(fynq_authorise(rq, route->who));
+	if (route->admit != NULL)
+		FYNQ_TRY(route->admit(rq));
 	body_max = route->body_max > 0 ? route->body_max : (size_t)fynq_config.body_max;
 	FYNQ_TRY(fynq_form_body(rq, route->in, body_max));
 	FYNQ_TRY(fynq_fields_read(rq, route->in, &in));

@@ -25,6 +25,7 @@
 #include "service/loop.h"
 #include "service/pipeline.h"
 #include "service/serve.h"
+#include "storage/store.h"
 
 enum { TEXT_MAX = 1 << 20, DRAIN_STEP_MS = 10, CANCEL_SECONDS = 10 };
 
@@ -53,7 +54,8 @@ prepare(const char *name)
 		fynq_buf_add(&problems, FYNQ_STR("FYNQ_LOG_LEVEL: debug, info, warn or error\n"));
 	else if (ok && !fynq_log_open(fynq_config.log, least, name))
 		fynq_buf_printf(&problems, "FYNQ_LOG: cannot open %s\n", fynq_config.log);
-	ok = ok && fynq_identity_init(&problems) && fynq_host_init(&problems);
+	ok = ok && fynq_identity_init(&problems) && fynq_store_init(&problems) &&
+	     fynq_host_init(&problems);
 	if (ok && problems.n == 0) {
 		fynq_fetch_init();
 		fynq_jobs_init();

@@ -17,12 +17,6 @@ static const struct fynq_stmt add_file = { "add_file", FYNQ_AS_SERVICE, FYNQ_REP
 	"  $9::int)"
 	" on conflict (id) do nothing" };
 
-static struct fynq_str
-key_of(struct fynq_req *rq, struct fynq_str user, const struct fynq_uuid *id)
-{
-	return fynq_arena_printf(rq->arena, "%.*s/%s", FYNQ_STR_ARG(user), id->text);
-}
-
 static bool
 is_line(struct fynq_str s)
 {
@@ -62,12 +56,13 @@ fynq_file_add(struct fynq_req *rq, struct fynq_str purpose, const struct fynq_pi
     struct fynq_str name, struct fynq_uuid *id_r)
 {
 	struct fynq_uuid id = fynq_uuid_new();
-	struct fynq_str key = key_of(rq, rq->caller.id, &id);
+	struct fynq_str key = fynq_store_key(rq, rq->caller.id, &id);
 	const struct fynq_store *store = fynq_store();
 	struct fynq_problem problem;
 	enum fynq_err e;
 
-	FYNQ_TRY(store->put(rq, key, picture->fd, picture->bytes));
+	FYNQ_TRY(store->put(
+	    rq, key, &(struct fynq_object){ picture->fd, picture->bytes, picture->media_type }));
 	e = fynq_db_run(rq, &add_file,
 	    FYNQ_ARGS(fynq_uuid_str(&id), rq->caller.id, purpose, tidy_name(name),
 		fynq_str_of(picture->media_type), fynq_arg_int(rq, picture->bytes),
@@ -104,7 +99,7 @@ enum fynq_err
 fynq_file_read(struct fynq_req *rq, const struct fynq_uuid *user, const struct fynq_uuid *id,
     size_t max, struct fynq_str *bytes_r)
 {
-	struct fynq_str key = key_of(rq, fynq_uuid_str(user), id);
+	struct fynq_str key = fynq_store_key(rq, fynq_uuid_str(user), id);
 	const struct fynq_store *store = fynq_store();
 	int64_t bytes;
 	char *p;
@@ -152,6 +147,6 @@ fynq_file_remove(
 	const struct fynq_problem problem = rq->problem;
 
 	for (size_t i = 0; i < n; i++)
-		(void)fynq_store()->remove(rq, key_of(rq, fynq_uuid_str(user), &ids[i]));
+		(void)fynq_store()->remove(rq, fynq_store_key(rq, fynq_uuid_str(user), &ids[i]));
 	rq->problem = problem;
 }

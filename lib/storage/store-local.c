@@ -199,7 +199,7 @@ move_in(const char *incoming, const struct place *place)
  * Neither does harm but for the room that it takes.
  */
 static enum fynq_err
-put(struct fynq_req *rq, struct fynq_str key, int fd, int64_t bytes)
+put(struct fynq_req *rq, struct fynq_str key, const struct fynq_object *o)
 {
 	const char *incoming;
 	struct place place;
@@ -210,7 +210,7 @@ put(struct fynq_req *rq, struct fynq_str key, int fd, int64_t bytes)
 	FYNQ_TRY(make_folders(rq, place.folders, FOLDERS));
 	FYNQ_TRY(make_incoming(rq, place.id, &incoming, &to));
 	/* Its bytes are on the disk before its name is: a crash never leaves half an object. */
-	stored = fchmod(to, FILE_MODE) == 0 && copy(fd, to, bytes) && fsync(to) == 0;
+	stored = fchmod(to, FILE_MODE) == 0 && copy(o->fd, to, o->bytes) && fsync(to) == 0;
 	if (close(to) != 0 || !stored || !move_in(incoming, &place)) {
 		(void)failed(rq, "cannot write", incoming);
 		(void)unlink(incoming);
@@ -326,16 +326,58 @@ remove_user(struct fynq_req *rq, struct fynq_str user_text)
 	return FYNQ_OK;
 }
 
+static enum fynq_err
+fetch(struct fynq_req *rq, struct fynq_str key, int64_t from, int64_t n, fynq_store_take *take,
+    void *arg)
+{
+	char chunk[CHUNK];
+	struct fynq_mark mark = fynq_arena_mark(rq->arena);
+	enum fynq_err e = FYNQ_OK;
+	ssize_t got;
+	int fd;
+
+	FYNQ_TRY(open_object(rq, key, &fd));
+	for (int64_t end = from + n; from < end && e == FYNQ_OK; from += got) {
+		got = pread(fd, chunk, end - from < CHUNK ? (size_t)(end - from) : CHUNK, from);
+		if (got < 0 && errno == EINTR)
+			got = 0;
+		else if (got <= 0)
+			e = failed(rq, "cannot read", key.p);
+		else if (!take(arg, (struct fynq_str){ chunk, (size_t)got }))
+			e = fynq_fail(rq, FYNQ_E_INTERRUPTED, NULL);
+	}
+	fynq_arena_release(rq->arena, mark);
+	return e;
+}
+
+static enum fynq_err
+list(struct fynq_req *rq, fynq_store_visit *visit, void *arg)
+{
+	(void)visit;
+	(void)arg;
+	return fynq_fail(rq, FYNQ_E_STORAGE_UNAVAILABLE, NULL);
+}
+
+static enum fynq_err
+path(struct fynq_req *rq, struct fynq_str key, struct fynq_str *path_r)
+{
+	struct place place;
+	size_t above;
+
+	FYNQ_TRY(find_place(rq, key, &place));
+	above = strlen(place.folders[0]) + 1;
+	*path_r = fynq_str_of(place.object + above);
+	return FYNQ_OK;
+}
+
 const struct fynq_store fynq_store_local = {
+	.name = "local",
 	.put = put,
 	.open = open_object,
+	.fetch = fetch,
 	.size = size_of,
 	.remove = remove_object,
 	.remove_user = remove_user,
+	.list = list,
+	.path = path,
 };
-
-const struct fynq_store *
-fynq_store(void)
-{
-	return &fynq_store_local;
-}

@@ -86,7 +86,8 @@ kept_and_removed(void **state)
 	int fd;
 
 	(void)state;
-	assert_int_equal(store->put(rq, KEY, source, 7), FYNQ_OK);
+	assert_int_equal(
+	    store->put(rq, KEY, &(struct fynq_object){ source, 7, "image/png" }), FYNQ_OK);
 	assert_int_equal(store->size(rq, KEY, &bytes), FYNQ_OK);
 	assert_int_equal(bytes, 7);
 	assert_int_equal(store->open(rq, KEY, &fd), FYNQ_OK);
@@ -129,7 +130,10 @@ other_keys_are_refused(void **state)
 	for (size_t i = 0; i < LENGTH(keys); i++) {
 		const char *name = keys[i].p;
 
-		assert_case(store->put(rq, keys[i], source, 1) == FYNQ_E_STORAGE_UNAVAILABLE, name);
+		assert_case(
+		    store->put(rq, keys[i], &(struct fynq_object){ source, 1, "image/png" }) ==
+			FYNQ_E_STORAGE_UNAVAILABLE,
+		    name);
 		assert_case(store->open(rq, keys[i], &fd) == FYNQ_E_STORAGE_UNAVAILABLE, name);
 		assert_case(store->size(rq, keys[i], &bytes) == FYNQ_E_STORAGE_UNAVAILABLE, name);
 		assert_case(store->remove(rq, keys[i]) == FYNQ_E_STORAGE_UNAVAILABLE, name);
@@ -145,8 +149,10 @@ nothing_by_halves(void **state)
 	int64_t bytes;
 
 	(void)state;
-	assert_int_equal(store->put(rq, KEY, source, 11), FYNQ_E_STORAGE_UNAVAILABLE);
-	assert_int_equal(store->put(rq, KEY, -1, 1), FYNQ_E_STORAGE_UNAVAILABLE);
+	assert_int_equal(store->put(rq, KEY, &(struct fynq_object){ source, 11, "image/png" }),
+	    FYNQ_E_STORAGE_UNAVAILABLE);
+	assert_int_equal(store->put(rq, KEY, &(struct fynq_object){ -1, 1, "image/png" }),
+	    FYNQ_E_STORAGE_UNAVAILABLE);
 	assert_int_equal(store->size(rq, KEY, &bytes), FYNQ_E_NOT_FOUND);
 	assert_int_equal(count("/incoming"), 0);
 	assert_int_equal(count("/objects/90/" USER), 0);
@@ -196,16 +202,22 @@ users_are_removed(void **state)
 
 	(void)state;
 	assert_int_equal(store->remove_user(rq, FYNQ_STR(USER)), FYNQ_OK);
-	assert_int_equal(store->put(rq, KEY, source, 7), FYNQ_OK);
-	assert_int_equal(store->put(rq, FYNQ_STR(USER "/" OTHER), source, 7), FYNQ_OK);
-	assert_int_equal(store->put(rq, FYNQ_STR(OTHER "/" ID), source, 7), FYNQ_OK);
+	assert_int_equal(
+	    store->put(rq, KEY, &(struct fynq_object){ source, 7, "image/png" }), FYNQ_OK);
+	assert_int_equal(store->put(rq, FYNQ_STR(USER "/" OTHER),
+			     &(struct fynq_object){ source, 7, "image/png" }),
+	    FYNQ_OK);
+	assert_int_equal(
+	    store->put(rq, FYNQ_STR(OTHER "/" ID), &(struct fynq_object){ source, 7, "image/png" }),
+	    FYNQ_OK);
 	assert_int_equal(store->remove_user(rq, FYNQ_STR(USER)), FYNQ_OK);
 	assert_int_equal(count("/objects/90/" USER), -1);
 	assert_int_equal(store->open(rq, KEY, &fd), FYNQ_E_NOT_FOUND);
 	assert_int_equal(store->open(rq, FYNQ_STR(OTHER "/" ID), &fd), FYNQ_OK);
 
 	/* What cannot go is told, and nothing follows a path that is no user's. */
-	assert_int_equal(store->put(rq, KEY, source, 7), FYNQ_OK);
+	assert_int_equal(
+	    store->put(rq, KEY, &(struct fynq_object){ source, 7, "image/png" }), FYNQ_OK);
 	snprintf(stuck, sizeof(stuck), "%s/objects/90/" USER "/stuck", fynq_config.files_dir);
 	assert_int_equal(mkdir(stuck, 0700), 0);
 	assert_int_equal(store->remove_user(rq, FYNQ_STR(USER)), FYNQ_E_STORAGE_UNAVAILABLE);
@@ -224,7 +236,8 @@ comes_and_goes(struct fynq_str key)
 	int64_t bytes;
 
 	for (int i = 0; i < 50; i++)
-		if (store->put(rq, key, source, 7) != FYNQ_OK ||
+		if (store->put(rq, key, &(struct fynq_object){ source, 7, "image/png" }) !=
+			FYNQ_OK ||
 		    store->size(rq, key, &bytes) != FYNQ_OK || store->remove(rq, key) != FYNQ_OK)
 			return false;
 	return true;
@@ -238,8 +251,11 @@ folders_go_with_the_last(void **state)
 	pid_t child;
 
 	(void)state;
-	assert_int_equal(store->put(rq, KEY, source, 7), FYNQ_OK);
-	assert_int_equal(store->put(rq, FYNQ_STR(USER "/" OTHER), source, 7), FYNQ_OK);
+	assert_int_equal(
+	    store->put(rq, KEY, &(struct fynq_object){ source, 7, "image/png" }), FYNQ_OK);
+	assert_int_equal(store->put(rq, FYNQ_STR(USER "/" OTHER),
+			     &(struct fynq_object){ source, 7, "image/png" }),
+	    FYNQ_OK);
 	assert_int_equal(store->remove(rq, KEY), FYNQ_OK);
 	assert_int_equal(count("/objects/90/" USER), 1);
 	assert_int_equal(store->remove(rq, FYNQ_STR(USER "/" OTHER)), FYNQ_OK);

@@ -22,23 +22,25 @@ static const struct type {
 	const char *begins;	  /* with these bytes; NULL where libmagic's word will do */
 	bool text;
 } types[] = {
-	{ "image/jpeg", ".jpg", ALL, NAMES("image/jpg", "image/pjpeg", "image/jfif") },
-	{ "image/png", ".png", ALL, NAMES("image/x-png", "image/apng", "image/vnd.mozilla.apng") },
-	{ "image/webp", ".webp", ALL, NULL },
+	{ "image/jpeg", ".jpg", ALL, .names = NAMES("image/jpg", "image/pjpeg", "image/jfif") },
+	{ "image/png", ".png", ALL,
+	    .names = NAMES("image/x-png", "image/apng", "image/vnd.mozilla.apng") },
+	{ "image/webp", ".webp", ALL, .names = NULL },
 	{ "image/heic", ".heic", ALL,
-	    NAMES("image/heif", "image/heic-sequence", "image/heif-sequence") },
-	{ "image/gif", ".gif", OWN, NULL },
+	    .names = NAMES("image/heif", "image/heic-sequence", "image/heif-sequence") },
+	{ "image/gif", ".gif", OWN, .names = NULL },
 	/* libmagic also takes a file for one that has it further on, behind what else it is. */
 	{ "application/pdf", ".pdf", OWN,
-	    NAMES("application/x-pdf", "application/acrobat", "text/pdf"), .begins = "%PDF-" },
+	    .names = NAMES("application/x-pdf", "application/acrobat", "text/pdf"),
+	    .begins = "%PDF-" },
 	{ "text/plain", ".txt", OWN,
-	    NAMES("text/markdown", "text/x-markdown", "text/csv", "application/csv",
+	    .names = NAMES("text/markdown", "text/x-markdown", "text/csv", "application/csv",
 		"application/json", "text/vtt", "text/x-tex", "application/x-tex", "text/x-c",
 		"text/x-c++", "text/x-csrc", "text/x-c++src", "text/x-java", "text/x-java-source",
 		"text/x-python", "text/x-script.python", "text/x-diff", "text/troff"),
 	    .text = true },
-	{ "video/mp4", ".mp4", CONTENT, NAMES("video/x-m4v", "application/mp4") },
-	{ "video/webm", ".webm", CONTENT, NULL },
+	{ "video/mp4", ".mp4", CONTENT, .names = NAMES("video/x-m4v", "application/mp4") },
+	{ "video/webm", ".webm", CONTENT, .names = NULL },
 };
 
 static const struct type *

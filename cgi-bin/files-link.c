@@ -29,7 +29,7 @@ make_url(struct fynq_req *rq, const struct sign_in *in, const struct file_row *f
 
 	if (store->link == NULL)
 		return fynq_link_sign(rq, &in->id, expires, url_r);
-	return store->link(rq, f->key, fynq_filename(rq, f->name), in->expires_in, url_r);
+	return store->link(rq, f->key, fynq_filename(rq, file_name(rq, f)), in->expires_in, url_r);
 }
 
 /* A link is a secret: it goes into no cache and no log, nor to PostgreSQL, which may have one. */
@@ -64,8 +64,8 @@ post_sign(struct fynq_req *rq, const void *in_)
 		    (long long)fynq_config.link_days * DAY);
 		return FYNQ_E_INVALID;
 	}
-	FYNQ_TRY(fynq_db_run(rq, &find_to_sign,
-	    FYNQ_ARGS(fynq_uuid_str(&in->id), fynq_arg_int(rq, expires)), &rows));
+	FYNQ_TRY(fynq_db_run(
+	    rq, &find_to_sign, FYNQ_ARGS(FILE_FOR(rq, in->id), fynq_arg_int(rq, expires)), &rows));
 	FYNQ_TRY(read_file_row(rq, &rows, &in->id, &f));
 	FYNQ_TRY(make_url(rq, in, &f, expires, &url));
 	return reply_link(rq, url, fynq_rows_str(&rows, 0, FILE_COLUMNS));

@@ -11,25 +11,19 @@
 /* A longer body is not kept by the server in front until its reader has it, in bytes. */
 enum { LONG_BODY = 100000000 };
 
-#define MADE FYNQ_SQL_TIME("f.created_at")
+/* A file never changes, so its hash is the tag of both. */
+static const struct fynq_stmt find_file = { "get_file", FYNQ_AS_SERVICE, FYNQ_REPEATABLE,
+	"select " FILE_JSON ", f.sha256" FILE_SEEN };
 
-/* A file never changes, so its hash is the tag of both. $1 id. */
-static const struct fynq_stmt find_file = { "get_file", FYNQ_AS_USER, FYNQ_REPEATABLE,
-	"select json_build_object('id', f.id, 'name', f.name, 'media_type', f.media_type,"
-	" 'bytes', f.bytes, 'sha256', f.sha256, 'width', f.width, 'height', f.height,"
-	" 'created_at', " MADE ", 'url', '/api/v1/files/' || f.id || '/content'), f.sha256"
-	" from public.files f where f.id = $1::uuid and f.user_id = auth.uid()" };
-
-static const struct fynq_stmt find_content = { "get_file_content", FYNQ_AS_USER, FYNQ_REPEATABLE,
-	"select " FILE_ROW
-	" from public.files f where f.id = $1::uuid and f.user_id = auth.uid()" };
+static const struct fynq_stmt find_content = { "get_file_content", FYNQ_AS_SERVICE, FYNQ_REPEATABLE,
+	"select " FILE_ROW FILE_SEEN };
 
 enum fynq_err
 get_file(struct fynq_req *rq, const void *in_)
 {
 	const struct file_in *in = in_;
 
-	return fynq_db_reply(rq, 200, &find_file, FYNQ_ARGS(fynq_uuid_str(&in->id)));
+	return fynq_db_reply(rq, 200, &find_file, FYNQ_ARGS(FILE_FOR(rq, in->id)));
 }
 
 enum fynq_err
@@ -45,34 +39,32 @@ read_file_row(struct fynq_req *rq, const struct fynq_rows *rows, const struct fy
 	return FYNQ_OK;
 }
 
+/* What a browser may show in its place. */
 static bool
-is_one_of(struct fynq_str type, const char *const *types)
+is_shown(struct fynq_str type)
 {
-	for (; *types != NULL; types++) {
-		struct fynq_str one = fynq_str_of(*types);
-		bool all = one.p[one.n - 1] == '/' || one.p[one.n - 1] == '.';
+	static const char *const types[] = { "image/jpeg", "image/png", "image/webp", "image/gif" };
 
-		if (all ? fynq_str_starts(type, one) : fynq_str_eq(type, one))
+	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++)
+		if (fynq_str_eq(type, fynq_str_of(types[i])))
 			return true;
-	}
 	return false;
 }
 
-/*
- * What a browser may show in its place, and what it may be told that a file is: nothing that it
- * would run. Whatever else has come into the table is told to be bytes.
- */
-static const char *const shown[] = { "image/jpeg", "image/png", "image/webp", "image/gif", NULL };
-static const char *const told[] = { "image/jpeg", "image/png", "image/webp", "image/gif", "audio/",
-	"video/", "application/pdf", "application/zip", "text/plain", "text/csv", "text/markdown",
-	"application/vnd.oasis.opendocument.", "application/vnd.openxmlformats-officedocument.",
-	NULL };
-
+/* Whatever has come into the table that should not be there is told to be bytes. */
 static const char *
 media_type(struct fynq_req *rq, struct fynq_str type)
 {
-	return is_one_of(type, told) ? fynq_arena_strdup(rq->arena, type)
-				     : "application/octet-stream";
+	return fynq_type_extension(type)[0] != '\0' ? fynq_arena_strdup(rq->arena, type)
+						    : "application/octet-stream";
+}
+
+struct fynq_str
+file_name(struct fynq_req *rq, const struct file_row *f)
+{
+	if (f->name.n > 0)
+		return f->name;
+	return fynq_arena_printf(rq->arena, "file%s", fynq_type_extension(f->media_type));
 }
 
 /* No sniffing, no script, no plugin and no page, should a browser open it as one. */
@@ -81,7 +73,7 @@ add_headers(struct fynq_req *rq, const struct file_row *f, struct fynq_str cache
 {
 	fynq_reply_header(rq, "Cache-Control", cache);
 	fynq_reply_header(rq, "Content-Security-Policy", FYNQ_STR("default-src 'none'; sandbox"));
-	fynq_reply_filename(rq, f->name, is_one_of(f->media_type, shown));
+	fynq_reply_filename(rq, file_name(rq, f), is_shown(f->media_type));
 }
 
 /* What the store sends of an object. */
@@ -170,7 +162,7 @@ get_content(struct fynq_req *rq, const void *in_)
 	struct fynq_rows rows;
 	struct file_row f;
 
-	FYNQ_TRY(fynq_db_run(rq, &find_content, FYNQ_ARGS(fynq_uuid_str(&in->id)), &rows));
+	FYNQ_TRY(fynq_db_run(rq, &find_content, FYNQ_ARGS(FILE_FOR(rq, in->id)), &rows));
 	FYNQ_TRY(read_file_row(rq, &rows, &in->id, &f));
 	return send_file(rq, &f, FYNQ_STR("private, max-age=31536000, immutable"));
 }

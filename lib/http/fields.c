@@ -83,6 +83,40 @@ is_no_file(const struct fynq_form_part *part)
 	return part->is_file && part->upload.bytes == 0 && part->upload.name.n == 0;
 }
 
+/* A file in place of a text, or the other way round. */
+static void
+fault_kind(struct fynq_req *rq, const struct fynq_field *f)
+{
+	bool file = f->type == FYNQ_T_FILE || f->type == FYNQ_T_FILES;
+
+	fynq_fault(rq, fynq_str_of(f->name), "type", "It must be a part %s filename.",
+	    file ? "with a" : "without a");
+}
+
+/* Files under one name. They were bounded in their number and their bytes while they came. */
+static void
+read_files(struct fynq_req *rq, const struct fynq_field *f, struct fynq_uploads *member)
+{
+	const struct fynq_form *form = rq->form;
+	struct fynq_str name = fynq_str_of(f->name);
+	struct fynq_field file = *f;
+
+	member->p = fynq_arena_alloc(rq->arena, form->n * sizeof(*member->p));
+	for (const struct fynq_form_part *part = form->parts; part < form->parts + form->n;
+	     part++) {
+		if (!fynq_str_eq(part->name, name) || is_no_file(part))
+			continue;
+		file.name = fynq_arena_printf(rq->arena, "%s.%zu", f->name, member->n).p;
+		if (part->is_file)
+			fynq_value_read_file(rq, &file, &part->upload, &member->p[member->n]);
+		else
+			fault_kind(rq, &file);
+		member->n++;
+	}
+	if (member->n == 0)
+		check_absent(rq, f);
+}
+
 static void
 read_part(struct fynq_req *rq, const struct fynq_field *f, void *member)
 {
@@ -90,6 +124,10 @@ read_part(struct fynq_req *rq, const struct fynq_field *f, void *member)
 	struct fynq_str name = fynq_str_of(f->name);
 	bool file = f->type == FYNQ_T_FILE, twice = false;
 
+	if (f->type == FYNQ_T_FILES) {
+		read_files(rq, f, member);
+		return;
+	}
 	for (part = rq->form->parts; part < rq->form->parts + rq->form->n; part++) {
 		if (!fynq_str_eq(part->name, name))
 			continue;
@@ -101,8 +139,7 @@ read_part(struct fynq_req *rq, const struct fynq_field *f, void *member)
 	else if (twice)
 		fynq_fault(rq, name, "not_unique", "It is there more than once.");
 	else if (file != found->is_file)
-		fynq_fault(rq, name, "type", "It must be a part %s filename.",
-		    file ? "with a" : "without a");
+		fault_kind(rq, f);
 	else if (file)
 		fynq_value_read_file(rq, f, &found->upload, member);
 	else if (!fynq_str_utf8(found->text))

@@ -16,9 +16,10 @@
  *
  * The member's C type decides the field's type. A member that was not sent stays zero: an absent
  * string, an absent id, false, 0, or what .fallback says; the fd of an absent file is -1. Texts
- *come as they were sent, except that ids are in lower case and objects are written compactly. Every
- * fault names the field as a client knows it ("title", "preferences") and has one of these codes:
- * missing, unknown, type, too_short, too_long, too_small, too_large, format, value, not_unique.
+ * come as they were sent, except that ids are in lower case and that objects and arrays are written
+ * compactly. Every fault names the field as a client knows it ("title", "preferences"), an item
+ *with its place counted from 0 ("tags.3", "files.0"), and has one of these codes: missing, unknown,
+ * type, too_short, too_long, too_small, too_large, format, value, not_unique.
  */
 #ifndef FYNQ_HTTP_FIELDS_H
 #define FYNQ_HTTP_FIELDS_H
@@ -41,6 +42,14 @@ struct fynq_json {
 struct fynq_cursor {
 	struct fynq_str text; /* base64url, at most 512 bytes; data/paging.h knows more */
 };
+struct fynq_array {
+	struct fynq_str text; /* a JSON array, as text for PostgreSQL's jsonb; each item checked */
+	size_t n;	      /* items */
+};
+struct fynq_uploads {
+	struct fynq_upload *p; /* in the order in which they came; each has its file */
+	size_t n;
+};
 
 enum fynq_type {
 	FYNQ_T_STRING,
@@ -51,8 +60,9 @@ enum fynq_type {
 	FYNQ_T_DATE,
 	FYNQ_T_OBJECT, /* as input: free members, bounded by .max bytes; as output: sub, or free */
 	FYNQ_T_CURSOR,
-	FYNQ_T_ARRAY, /* output only, of sub */
-	FYNQ_T_FILE   /* in the body only, as a part of multipart/form-data */
+	FYNQ_T_ARRAY, /* of sub; as input in a JSON body only, and of strings or ids */
+	FYNQ_T_FILE,  /* in the body only, as a part of multipart/form-data */
+	FYNQ_T_FILES  /* several of them under one name: parts of it may repeat */
 };
 
 /* Of strings; none lets a control character pass, but FYNQ_F_ANY takes tabs and line ends. */
@@ -70,7 +80,8 @@ enum {
 	FYNQ_REQUIRED = 8,  /* query and body; a path field always is */
 	FYNQ_NULLABLE = 16, /* JSON null is allowed, and counts as absent in the struct */
 	FYNQ_SECRET = 32,   /* never in a log; writeOnly in the OpenAPI document */
-	FYNQ_OPTIONAL = 64  /* a reply may leave it out */
+	FYNQ_OPTIONAL = 64, /* a reply may leave it out */
+	FYNQ_UNIQUE = 128   /* ARRAY: no item is there twice */
 };
 
 struct fynq_field {
@@ -80,6 +91,7 @@ struct fynq_field {
 	unsigned int flags;
 	const char *doc;
 	int64_t min, max; /* see fynq_field_bounds() */
+	int64_t items;	  /* FILES: how many at most; 0 for FYNQ_FILES_ITEMS */
 	enum fynq_format format;
 	const char *const *values;    /* STRING: the only ones allowed; ends in NULL */
 	int64_t fallback;	      /* INT: when absent */
@@ -87,6 +99,8 @@ struct fynq_field {
 	bool past;		      /* DATE: none that is ahead, in UTC */
 	const struct fynq_field *sub; /* members of an object, or of an array's items; see below */
 };
+
+enum { FYNQ_FILES_ITEMS = 10 };
 
 /* The table's row for member of struct s; flags and bounds as .max = 200 follow the sentence. */
 #define FYNQ_FIELD(s, member, where, sentence, ...)                                              \
@@ -100,8 +114,10 @@ struct fynq_field {
 				 : FYNQ_T_TIME, struct fynq_date                                 \
 				 : FYNQ_T_DATE, struct fynq_json                                 \
 				 : FYNQ_T_OBJECT, struct fynq_cursor                             \
-				 : FYNQ_T_CURSOR, struct fynq_upload                             \
-				 : FYNQ_T_FILE),                                                 \
+				 : FYNQ_T_CURSOR, struct fynq_array                              \
+				 : FYNQ_T_ARRAY, struct fynq_upload                              \
+				 : FYNQ_T_FILE, struct fynq_uploads                              \
+				 : FYNQ_T_FILES),                                                \
 		.flags = (where), .doc = (sentence), ##__VA_ARGS__                               \
 	}
 
@@ -118,6 +134,16 @@ struct fynq_field {
 		.name = (member), .type = FYNQ_T_##kind, .doc = (sentence), ##__VA_ARGS__ \
 	}
 
+/*
+ * The row of .sub of an array whose items are no objects, before FYNQ_FIELD_END: FYNQ_ITEM(STRING,
+ * .max = 50, .format = FYNQ_F_LINE). It serves fields and replies; a field takes STRING and UUID,
+ * and an item is never null.
+ */
+#define FYNQ_ITEM(kind, ...)                                     \
+	{                                                        \
+		.name = "", .type = FYNQ_T_##kind, ##__VA_ARGS__ \
+	}
+
 #define FYNQ_FIELD_END       \
 	{                    \
 		.name = NULL \
@@ -132,9 +158,10 @@ struct fynq_field {
 
 /*
  * The bounds in force: code points of a STRING, the value of an INT, bytes of an OBJECT's compact
- * text, bytes of a FILE. A row without them means 1 to 1000 code points (254 of an email address,
- * 35 of a locale; an empty string needs .blank), integers that a double holds (RFC 7493), 8192
- * bytes of an object, 1 byte to 10 MB (2^20) of a file.
+ * text, items of an ARRAY, bytes of a FILE and of each of FILES. A row without them means 1 to 1000
+ * code points (254 of an email address, 35 of a locale; an empty string needs .blank), integers
+ * that a double holds (RFC 7493), 8192 bytes of an object, 0 to 100 items, 1 byte to 10 MB (2^20)
+ * of a file.
  */
 void fynq_field_bounds(const struct fynq_field *f, int64_t *min_r, int64_t *max_r);
 
@@ -148,13 +175,13 @@ void fynq_field_bounds(const struct fynq_field *f, int64_t *min_r, int64_t *max_
  * is read as {}: what is required of it is missing.
  *
  * Where rq->form is set (form.h), its parts are the body instead. A text is read as a parameter of
- * a query is; so an object cannot be sent in one. A file without a name and without bytes, which is
- * what a browser sends for a file that was not chosen, is absent.
+ * a query is; so neither an object nor an array can be sent in one. A file without a name and
+ * without bytes, which is what a browser sends for a file that was not chosen, is absent.
  *
  * Faults are a field that is not as the table says, a body where the table has none, any member or
- * query parameter that the table does not name, a query parameter or a part that comes twice, a
- * file in place of a text and a text in place of a file. INVALID,
- * with every fault recorded in the order of path, query, body and the unnamed, where there is one.
+ * query parameter that the table does not name, a query parameter or a part that comes twice (but
+ * for parts of FILES), a file in place of a text and a text in place of a file. INVALID, with every
+ * fault recorded in the order of path, query, body and the unnamed, where there is one.
  */
 enum fynq_err fynq_fields_read(
     struct fynq_req *rq, const struct fynq_field *table, const void **in_r) FYNQ_MUST_CHECK;

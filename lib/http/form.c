@@ -23,7 +23,8 @@ struct reader {
 static bool
 is_file(const struct fynq_field *f)
 {
-	return (f->flags & FYNQ_IN_BODY) != 0 && f->type == FYNQ_T_FILE;
+	return (f->flags & FYNQ_IN_BODY) != 0 &&
+	       (f->type == FYNQ_T_FILE || f->type == FYNQ_T_FILES);
 }
 
 bool
@@ -35,20 +36,43 @@ fynq_form_wanted(const struct fynq_field *table)
 	return false;
 }
 
-/* The field that takes the part's bytes; NULL for a part that is a fault. */
-static const struct fynq_field *
-field_of(const struct reader *r, const struct fynq_form_part *part)
+/* How many parts before this one have its name. */
+static int64_t
+same_before(const struct fynq_form *form, const struct fynq_form_part *part)
 {
-	const struct fynq_form *form = r->rq->form;
+	int64_t n = 0;
 
-	for (size_t i = 0; i < form->n; i++)
-		if (&form->parts[i] != part && fynq_str_eq(form->parts[i].name, part->name))
-			return NULL;
-	for (const struct fynq_field *f = r->table; f->name != NULL; f++)
+	for (const struct fynq_form_part *other = form->parts; other < part; other++)
+		n += fynq_str_eq(other->name, part->name);
+	return n;
+}
+
+/*
+ * Find the field that takes the part's bytes: none for a part that is a fault. INVALID where its
+ * field has as many as it takes, since to read on would only cost.
+ */
+static enum fynq_err
+find_field(struct reader *r, const struct fynq_form_part *part)
+{
+	int64_t n = same_before(r->rq->form, part), most;
+
+	r->field = NULL;
+	for (const struct fynq_field *f = r->table; f->name != NULL && r->field == NULL; f++)
 		if ((f->flags & FYNQ_IN_BODY) != 0 && is_file(f) == part->is_file &&
 		    fynq_str_eq(part->name, fynq_str_of(f->name)))
-			return f;
-	return NULL;
+			r->field = f;
+	if (r->field == NULL || n == 0)
+		return FYNQ_OK;
+	if (r->field->type != FYNQ_T_FILES) {
+		r->field = NULL;
+		return FYNQ_OK;
+	}
+	most = r->field->items > 0 ? r->field->items : FYNQ_FILES_ITEMS;
+	if (n < most)
+		return FYNQ_OK;
+	fynq_fault(
+	    r->rq, part->name, "too_long", "It must have at most %lld files.", (long long)most);
+	return FYNQ_E_INVALID;
 }
 
 static bool
@@ -63,14 +87,27 @@ begin(void *arg, const struct fynq_part *head)
 	part->is_file = head->filename.p != NULL;
 	part->upload.fd = -1;
 	r->part = part;
-	r->field = field_of(r, part);
 	r->text_from = r->texts.n;
-	if (r->field == NULL || !part->is_file)
-		return true;
-	r->error = fynq_upload_open(r->rq, &part->upload);
+	r->error = find_field(r, part);
+	if (r->error == FYNQ_OK && r->field != NULL && part->is_file)
+		r->error = fynq_upload_open(r->rq, &part->upload);
+	if (r->error != FYNQ_OK || !part->is_file)
+		return r->error == FYNQ_OK;
 	part->upload.name = fynq_arena_copy(a, head->filename);
 	part->upload.media_type = fynq_arena_copy(a, head->media_type);
-	return r->error == FYNQ_OK;
+	return true;
+}
+
+/* Which file it is to the client: "image", or "files.2". */
+static struct fynq_str
+file_name(const struct reader *r)
+{
+	struct fynq_str name = fynq_str_of(r->field->name);
+
+	if (r->field->type == FYNQ_T_FILES)
+		name = fynq_arena_printf(
+		    r->rq->arena, "%s.%lld", name.p, (long long)same_before(r->rq->form, r->part));
+	return name;
 }
 
 static enum fynq_err
@@ -80,9 +117,11 @@ add_to_file(struct reader *r, struct fynq_str bytes)
 	int64_t min, max;
 
 	fynq_field_bounds(r->field, &min, &max);
+	if (r->rq->file_max > 0 && r->rq->file_max < max)
+		max = r->rq->file_max;
 	if ((int64_t)bytes.n > max - u->bytes)
-		return fynq_fail(r->rq, FYNQ_E_TOO_LARGE, "%s may have at most %lld bytes.",
-		    r->field->name, (long long)max);
+		return fynq_fail(r->rq, FYNQ_E_TOO_LARGE, "%.*s may have at most %lld bytes.",
+		    FYNQ_STR_ARG(file_name(r)), (long long)max);
 	return fynq_upload_add(r->rq, u, r->digest, bytes);
 }
 

@@ -2,8 +2,9 @@
  * The body of a route that takes files: multipart/form-data, read in pieces.
  *
  * The texts of a form are kept in memory, as many bytes of them as a JSON body may have; files go
- * through to the disk (upload.h). So a request takes the same memory whatever its body's size. A
- * part that its table does not want is read over; http/fields.h then names its fault.
+ * through to the disk (upload.h). So a request takes the same memory whatever its body's size, and
+ * as many descriptors as its table has files: one for a FILE, .items for FILES. A part that its
+ * table does not want is read over; http/fields.h then names its fault.
  */
 #ifndef FYNQ_HTTP_FORM_H
 #define FYNQ_HTTP_FORM_H
@@ -23,7 +24,7 @@ struct fynq_form {
 	size_t n;
 };
 
-/* Whether the table has a field of type FYNQ_T_FILE; not where it is NULL. */
+/* Whether the table has a field of type FYNQ_T_FILE or FYNQ_T_FILES; not where it is NULL. */
 bool fynq_form_wanted(const struct fynq_field *table);
 
 /*
@@ -33,8 +34,10 @@ bool fynq_form_wanted(const struct fynq_field *table);
  *
  * MEDIA_TYPE where the table has a file field and the body is neither form nor JSON; BAD_REQUEST
  * where a form is malformed or a body ends early; TOO_LARGE past max bytes, for texts of more than
- * FYNQ_BODY_MAX bytes, and for a file larger than its field's .max, each as soon as it shows: what
- * follows is not read. INSUFFICIENT_STORAGE and INTERNAL as upload.h has them.
+ * FYNQ_BODY_MAX bytes, and for a file larger than its field's .max or, where that is set and less,
+ * rq->file_max; INVALID for more files than .items: each as soon as it shows, and what follows is
+ * not read. INSUFFICIENT_STORAGE and STORAGE_UNAVAILABLE as upload.h has them, TOO_SLOW as
+ * request.h.
  */
 enum fynq_err fynq_form_body(
     struct fynq_req *rq, const struct fynq_field *table, size_t max) FYNQ_MUST_CHECK;

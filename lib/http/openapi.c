@@ -117,13 +117,13 @@ request_body(struct fynq_doc *d, const struct fynq_field *table)
 		if (!fynq_schema_picks(f, FYNQ_IN_BODY) || (f->flags & FYNQ_REQUIRED) == 0)
 			continue;
 		required = true;
-		file_required |= f->type == FYNQ_T_FILE;
+		file_required |= f->type == FYNQ_T_FILE || f->type == FYNQ_T_FILES;
 	}
 	fynq_doc_open(d, "requestBody", '{');
 	fynq_doc_bool(d, "required", required);
 	fynq_doc_open(d, "content", '{');
 	if (fynq_form_wanted(table))
-		body_of(d, table, "multipart/form-data", FYNQ_IN_BODY);
+		body_of(d, table, "multipart/form-data", FYNQ_SCHEMA_FORM);
 	if (!file_required)
 		body_of(d, table, "application/json", FYNQ_SCHEMA_JSON);
 	fynq_doc_close(d, '}');

@@ -5,8 +5,12 @@ enum { IN_ANY = FYNQ_IN_PATH | FYNQ_IN_QUERY | FYNQ_IN_BODY };
 bool
 fynq_schema_picks(const struct fynq_field *f, unsigned int where)
 {
+	bool body = (f->flags & FYNQ_IN_BODY) != 0;
+
 	if (where == FYNQ_SCHEMA_JSON)
-		return (f->flags & FYNQ_IN_BODY) != 0 && f->type != FYNQ_T_FILE;
+		return body && f->type != FYNQ_T_FILE && f->type != FYNQ_T_FILES;
+	if (where == FYNQ_SCHEMA_FORM)
+		return body && f->type != FYNQ_T_OBJECT && f->type != FYNQ_T_ARRAY;
 	return where == 0 || (f->flags & where) != 0;
 }
 
@@ -48,10 +52,40 @@ add_bounds(struct fynq_doc *d, const struct fynq_field *f)
 		fynq_doc_number(d, "minLength", min);
 		fynq_doc_number(d, "maxLength", max);
 	}
+	if (f->type == FYNQ_T_ARRAY) {
+		fynq_doc_number(d, "minItems", min);
+		fynq_doc_number(d, "maxItems", max);
+		fynq_doc_bool(d, "uniqueItems", (f->flags & FYNQ_UNIQUE) != 0);
+	} else if (f->type == FYNQ_T_FILES) {
+		fynq_doc_number(d, "minItems", 1);
+		fynq_doc_number(d, "maxItems", f->items > 0 ? f->items : FYNQ_FILES_ITEMS);
+	}
 	if (f->type == FYNQ_T_CURSOR)
 		fynq_doc_text(d, "pattern", FYNQ_STR("^[A-Za-z0-9_-]+$"));
 	if ((f->flags & FYNQ_SECRET) != 0)
 		fynq_doc_bool(d, "writeOnly", true);
+}
+
+/* What an array holds: values of one row, objects of several, or files. */
+static void
+add_items(struct fynq_doc *d, const struct fynq_field *f)
+{
+	struct fynq_field item = { .type = FYNQ_T_FILE };
+
+	if (f->type == FYNQ_T_ARRAY && f->sub == NULL)
+		return;
+	fynq_doc_open(d, "items", '{');
+	if (f->type == FYNQ_T_FILES) {
+		fynq_schema_value(d, &item);
+	} else if (f->sub->name[0] == '\0') {
+		item = *f->sub;
+		item.flags |= f->flags & IN_ANY;
+		fynq_schema_value(d, &item);
+	} else {
+		fynq_doc_text(d, "type", FYNQ_STR("object"));
+		fynq_schema_object(d, f->sub, 0);
+	}
+	fynq_doc_close(d, '}');
 }
 
 void
@@ -70,6 +104,7 @@ fynq_schema_value(struct fynq_doc *d, const struct fynq_field *f)
 		[FYNQ_T_CURSOR] = { "string", NULL },
 		[FYNQ_T_ARRAY] = { "array", NULL },
 		[FYNQ_T_FILE] = { "string", NULL },
+		[FYNQ_T_FILES] = { "array", NULL },
 	};
 	const char *format = f->format == FYNQ_F_EMAIL ? "email" : kinds[f->type].format;
 
@@ -90,12 +125,8 @@ fynq_schema_value(struct fynq_doc *d, const struct fynq_field *f)
 	add_bounds(d, f);
 	if (f->sub != NULL && f->type == FYNQ_T_OBJECT)
 		fynq_schema_object(d, f->sub, f->flags & FYNQ_IN_BODY);
-	if (f->sub != NULL && f->type == FYNQ_T_ARRAY) {
-		fynq_doc_open(d, "items", '{');
-		fynq_doc_text(d, "type", FYNQ_STR("object"));
-		fynq_schema_object(d, f->sub, 0);
-		fynq_doc_close(d, '}');
-	}
+	if (f->type == FYNQ_T_ARRAY || f->type == FYNQ_T_FILES)
+		add_items(d, f);
 }
 
 /* Of a request's object the rows say what is; a reply's has all that may not be left out. */

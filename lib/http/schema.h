@@ -7,12 +7,14 @@
 #include "http/document.h"
 #include "http/fields.h"
 
-/* Of the body's rows those that JSON can carry: all but files. */
-enum { FYNQ_SCHEMA_JSON = 1 << 16 };
+/* Of the body's rows those that JSON can carry: all but files; a form: all but objects and arrays.
+ */
+enum { FYNQ_SCHEMA_JSON = 1 << 16, FYNQ_SCHEMA_FORM = 1 << 17 };
 
 /*
  * `where` picks rows of a table: those of FYNQ_IN_PATH, FYNQ_IN_QUERY and FYNQ_IN_BODY that it
- * names, or FYNQ_SCHEMA_JSON; 0 for a table of a reply, whose rows name none.
+ * names, or FYNQ_SCHEMA_JSON or FYNQ_SCHEMA_FORM alone; 0 for a table of a reply, whose rows name
+ * none.
  */
 bool fynq_schema_picks(const struct fynq_field *f, unsigned int where);
 

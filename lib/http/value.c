@@ -11,7 +11,7 @@
 
 enum { STRING_MAX = 1000, EMAIL_MAX = 254, LOCALE_MAX = 35, OBJECT_MAX = 8192, CURSOR_MAX = 512 };
 
-enum { FILE_MAX = 10 << 20 };
+enum { ITEMS_MAX = 100, FILE_MAX = 10 << 20 };
 
 /* Any type of a member fits in. */
 enum { MEMBER_SIZE = 64 };
@@ -30,6 +30,7 @@ static const struct {
 	[FYNQ_T_CURSOR] = { json_type_string, "a cursor that came with a page" },
 	[FYNQ_T_ARRAY] = { json_type_array, "an array" },
 	[FYNQ_T_FILE] = { json_type_null, "a file, in a form of multipart/form-data" },
+	[FYNQ_T_FILES] = { json_type_null, "files, in a form of multipart/form-data" },
 };
 
 void
@@ -52,7 +53,9 @@ fynq_field_bounds(const struct fynq_field *f, int64_t *min_r, int64_t *max_r)
 	} else if (f->type == FYNQ_T_CURSOR) {
 		*min_r = 1;
 		*max_r = CURSOR_MAX;
-	} else if (f->type == FYNQ_T_FILE) {
+	} else if (f->type == FYNQ_T_ARRAY) {
+		*max_r = f->max > 0 ? f->max : ITEMS_MAX;
+	} else if (f->type == FYNQ_T_FILE || f->type == FYNQ_T_FILES) {
 		*min_r = f->min > 0 ? f->min : 1;
 		*max_r = f->max > 0 ? f->max : FILE_MAX;
 	} else if (f->min == 0 && f->max == 0) {
@@ -215,6 +218,7 @@ fynq_value_read_text(
 	case FYNQ_T_OBJECT:
 	case FYNQ_T_ARRAY:
 	case FYNQ_T_FILE:
+	case FYNQ_T_FILES:
 		fault = "type";
 		break;
 	}
@@ -268,17 +272,26 @@ check_members(struct fynq_req *rq, const struct fynq_field *f, struct json_objec
 		    rq, f, json_object_iter_peek_name(&at), json_object_iter_peek_value(&at));
 }
 
+/* Its compact text, in the request's arena. */
+static struct fynq_str
+compact(struct fynq_req *rq, struct json_object *value)
+{
+	struct fynq_str text;
+
+	text.p = json_object_to_json_string_length(
+	    value, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE, &text.n);
+	return fynq_arena_copy(rq->arena, text);
+}
+
 static void
 read_object(
     struct fynq_req *rq, const struct fynq_field *f, struct json_object *value, void *member)
 {
-	struct fynq_str text;
+	struct fynq_str text = compact(rq, value);
 	int64_t min, max;
 
 	fynq_field_bounds(f, &min, &max);
-	text.p = json_object_to_json_string_length(
-	    value, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE, &text.n);
-	((struct fynq_json *)member)->text = fynq_arena_copy(rq->arena, text);
+	((struct fynq_json *)member)->text = text;
 	if ((int64_t)text.n > max)
 		fynq_fault(rq, fynq_str_of(f->name), "too_large",
 		    "It must have at most %lld bytes as JSON.", (long long)max);
@@ -286,11 +299,66 @@ read_object(
 		check_members(rq, f, value);
 }
 
+static struct fynq_str
+text_of(struct json_object *value)
+{
+	return (struct fynq_str){ json_object_get_string(value),
+		(size_t)json_object_get_string_len(value) };
+}
+
+/* An item of an array, read as its row says; an id is written back in lower case. */
+static void
+read_item(struct fynq_req *rq, const struct fynq_field *f, struct json_object *array, size_t i)
+{
+	struct json_object *value = json_object_array_get_idx(array, i), *earlier;
+	struct fynq_str path = fynq_arena_printf(rq->arena, "%s.%zu", f->name, i);
+	void *member = fynq_arena_alloc(rq->arena, MEMBER_SIZE);
+	size_t faults = rq->problem.n_faults;
+	struct fynq_field row = *f->sub;
+
+	row.name = path.p;
+	fynq_value_read_json(rq, &row, value, member);
+	if (rq->problem.n_faults > faults)
+		return;
+	if (row.type == FYNQ_T_UUID)
+		json_object_set_string(value, ((struct fynq_uuid *)member)->text);
+	for (size_t k = 0; (f->flags & FYNQ_UNIQUE) != 0 && k < i; k++) {
+		earlier = json_object_array_get_idx(array, k);
+		if (json_object_get_type(earlier) != json_type_string ||
+		    !fynq_str_eq(text_of(earlier), text_of(value)))
+			continue;
+		fynq_fault(rq, path, "not_unique", "It is there more than once.");
+		return;
+	}
+}
+
+static void
+read_array(struct fynq_req *rq, const struct fynq_field *f, struct json_object *value, void *member)
+{
+	struct fynq_str name = fynq_str_of(f->name);
+	size_t n = json_object_array_length(value);
+	int64_t min, max;
+
+	fynq_field_bounds(f, &min, &max);
+	if ((int64_t)n < min) {
+		fynq_fault(
+		    rq, name, "too_short", "It must have at least %lld items.", (long long)min);
+	} else if ((int64_t)n > max) {
+		fynq_fault(
+		    rq, name, "too_long", "It must have at most %lld items.", (long long)max);
+	} else {
+		for (size_t i = 0; i < n; i++)
+			read_item(rq, f, value, i);
+		*(struct fynq_array *)member = (struct fynq_array){ compact(rq, value), n };
+	}
+}
+
 void
 fynq_value_read_json(
     struct fynq_req *rq, const struct fynq_field *f, struct json_object *value, void *member)
 {
-	if (f->type == FYNQ_T_FILE || json_object_get_type(value) != types[f->type].json)
+	if (f->type == FYNQ_T_FILE || f->type == FYNQ_T_FILES ||
+	    json_object_get_type(value) != types[f->type].json)
 		fault_type(rq, f, "type");
 	else if (f->type == FYNQ_T_BOOL)
 		*(bool *)member = json_object_get_boolean(value);
@@ -298,9 +366,8 @@ fynq_value_read_json(
 		read_int(rq, f, json_object_get_int64(value), member);
 	else if (f->type == FYNQ_T_OBJECT)
 		read_object(rq, f, value, member);
+	else if (f->type == FYNQ_T_ARRAY)
+		read_array(rq, f, value, member);
 	else
-		fynq_value_read_text(rq, f,
-		    (struct fynq_str){
-			json_object_get_string(value), (size_t)json_object_get_string_len(value) },
-		    member);
+		fynq_value_read_text(rq, f, text_of(value), member);
 }

@@ -18,7 +18,7 @@ void fynq_value_read_text(
 void fynq_value_read_json(
     struct fynq_req *rq, const struct fynq_field *f, struct json_object *value, void *member);
 
-/* The same for a file; max was looked at while it came. */
+/* The same for a file, also for one of FILES; max was looked at while it came. */
 void fynq_value_read_file(struct fynq_req *rq, const struct fynq_field *f,
     const struct fynq_upload *upload, void *member);
 

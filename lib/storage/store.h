@@ -73,6 +73,12 @@ struct fynq_store {
 	enum fynq_err (*list)(struct fynq_req *rq, fynq_store_visit *visit, void *arg);
 
 	/*
+	 * Remove what puts left behind that died before that time, in seconds since 1970, or only
+	 * count it; NULL where they leave nothing. A put that is at it does not come to that age.
+	 */
+	enum fynq_err (*sweep)(struct fynq_req *rq, int64_t before, bool remove, int64_t *n_r);
+
+	/*
 	 * Where the object lies below FYNQ_FILES_DIR/objects, for a server in front to send;
 	 * whether it is there is not looked at. NULL where a store has no such files.
 	 */

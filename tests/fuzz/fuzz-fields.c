@@ -22,10 +22,24 @@ struct all_in {
 	bool archived, stream;
 	struct fynq_time from, at;
 	struct fynq_date day, born;
-	struct fynq_json free;
+	struct fynq_json free, made;
+	struct fynq_array tags, ids;
 };
 
 static const char *const kinds[] = { "text", "image", NULL };
+
+enum { TAGS = 5, TAG_CHARS = 8, IDS = 3 };
+
+static const struct fynq_field tag[] = {
+	FYNQ_ITEM(STRING, .max = TAG_CHARS, .format = FYNQ_F_LINE),
+	FYNQ_FIELD_END,
+};
+static const struct fynq_field id_item[] = { FYNQ_ITEM(UUID), FYNQ_FIELD_END };
+static const struct fynq_field in_made[] = {
+	FYNQ_OUT("tags", ARRAY, ".", .max = TAGS, .sub = tag),
+	FYNQ_OUT("n", INT, ".", .max = 9),
+	FYNQ_FIELD_END,
+};
 
 static const struct fynq_field table[] = {
 	FYNQ_FIELD(all_in, id, FYNQ_IN_PATH, "."),
@@ -47,6 +61,11 @@ static const struct fynq_field table[] = {
 	FYNQ_FIELD(all_in, at, FYNQ_IN_BODY, "."),
 	FYNQ_FIELD(all_in, born, FYNQ_IN_BODY, "."),
 	FYNQ_FIELD(all_in, free, FYNQ_IN_BODY | FYNQ_NULLABLE, ".", .max = 64),
+	FYNQ_FIELD(all_in, made, FYNQ_IN_BODY, ".", .max = 64, .sub = in_made),
+	FYNQ_FIELD(
+	    all_in, tags, FYNQ_IN_BODY | FYNQ_NULLABLE | FYNQ_UNIQUE, ".", .max = TAGS, .sub = tag),
+	FYNQ_FIELD(
+	    all_in, ids, FYNQ_IN_BODY | FYNQ_UNIQUE, ".", .min = 1, .max = IDS, .sub = id_item),
 	FYNQ_FIELD_END,
 };
 
@@ -98,6 +117,43 @@ check_free(struct fynq_json json)
 	json_object_put(object);
 }
 
+static struct fynq_str
+item_of(struct json_object *array, size_t i)
+{
+	struct json_object *item = json_object_array_get_idx(array, i);
+
+	check(json_object_get_type(item) == json_type_string);
+	return (struct fynq_str){ json_object_get_string(item),
+		(size_t)json_object_get_string_len(item) };
+}
+
+/* No item twice, each as its row says; ids in lower case. */
+static void
+check_array(struct fynq_array array, size_t least, size_t most, bool ids)
+{
+	struct json_object *json;
+	struct fynq_uuid id;
+
+	check((array.text.p != NULL) || array.n == 0);
+	if (array.text.p == NULL)
+		return;
+	check(array.n >= least && array.n <= most && array.text.p[array.text.n] == '\0');
+	json = json_tokener_parse(array.text.p);
+	check(json_object_get_type(json) == json_type_array);
+	check(json_object_array_length(json) == array.n);
+	for (size_t i = 0; i < array.n; i++) {
+		struct fynq_str item = item_of(json, i);
+
+		if (ids)
+			check(fynq_uuid_parse(item, &id) && fynq_str_eq(fynq_uuid_str(&id), item));
+		else
+			check_text(item, 1, TAG_CHARS);
+		for (size_t k = 0; k < i; k++)
+			check(!fynq_str_eq(item_of(json, k), item));
+	}
+	json_object_put(json);
+}
+
 static void
 check_struct(const struct all_in *in)
 {
@@ -121,6 +177,9 @@ check_struct(const struct all_in *in)
 	check_date(in->day);
 	check_date(in->born);
 	check_free(in->free);
+	check_free(in->made);
+	check_array(in->tags, 0, TAGS, false);
+	check_array(in->ids, 1, IDS, true);
 }
 
 static void

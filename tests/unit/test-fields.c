@@ -508,10 +508,13 @@ bounds(void **state)
 		{ .name = "i", .type = FYNQ_T_CURSOR },
 		{ .name = "j", .type = FYNQ_T_FILE },
 		{ .name = "k", .type = FYNQ_T_FILE, .min = 2, .max = 3 },
+		{ .name = "l", .type = FYNQ_T_FILES },
+		{ .name = "m", .type = FYNQ_T_ARRAY },
+		{ .name = "n", .type = FYNQ_T_ARRAY, .min = 1, .max = 5 },
 	};
 	static const int64_t want[][2] = { { 1, 1000 }, { 0, 20 }, { 1, 254 }, { 1, 35 },
 		{ 8, 1000 }, { -9007199254740991, 9007199254740991 }, { 0, 9 }, { 0, 8192 },
-		{ 1, 512 }, { 1, 10485760 }, { 2, 3 } };
+		{ 1, 512 }, { 1, 10485760 }, { 2, 3 }, { 1, 10485760 }, { 0, 100 }, { 1, 5 } };
 	int64_t min, max;
 
 	(void)state;

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
+#include "base/clock.h"
 #include "base/config.h"
 #include "http/form.h"
 #include "http/router.h"
@@ -113,6 +114,7 @@ take(const struct fynq_field *table, const char *content_type, struct fynq_str b
 
 	put_on_stdin(body);
 	fynq_req_reset(rq);
+	rq->started_us = fynq_clock_mono_us();
 	rq->route = &route;
 	rq->method = FYNQ_POST;
 	rq->path = FYNQ_STR("/");

@@ -19,7 +19,12 @@ struct thing_in {
 	int64_t limit, grade;
 	struct fynq_cursor cursor;
 	struct fynq_upload picture;
+	struct fynq_uploads pictures;
+	struct fynq_array tags, ids;
 };
+
+static const struct fynq_field tag[] = { FYNQ_ITEM(STRING, .max = 50), FYNQ_FIELD_END };
+static const struct fynq_field id_item[] = { FYNQ_ITEM(UUID), FYNQ_FIELD_END };
 
 static const struct fynq_field put_in[] = { FYNQ_FIELD(thing_in, id, FYNQ_IN_PATH, "The thing."),
 	FYNQ_FIELD(thing_in, whole, FYNQ_IN_QUERY | FYNQ_REQUIRED, "All of it."),
@@ -30,6 +35,9 @@ static const struct fynq_field put_in[] = { FYNQ_FIELD(thing_in, id, FYNQ_IN_PAT
 	FYNQ_FIELD(thing_in, born, FYNQ_IN_BODY, "A date."),
 	FYNQ_FIELD(thing_in, at, FYNQ_IN_BODY, "A time."),
 	FYNQ_FIELD(thing_in, free, FYNQ_IN_BODY, "Anything."),
+	FYNQ_FIELD(thing_in, tags, FYNQ_IN_BODY | FYNQ_NULLABLE | FYNQ_UNIQUE, "Tags.", .max = 20,
+	    .sub = tag),
+	FYNQ_FIELD(thing_in, ids, FYNQ_IN_BODY, "Ids.", .min = 1, .sub = id_item),
 	FYNQ_FIELD(thing_in, grade, FYNQ_IN_BODY, "A number.", .min = 1, .max = 13, .fallback = 7),
 	FYNQ_FIELD_END };
 
@@ -41,6 +49,8 @@ static const struct fynq_field list_in[] = { FYNQ_FIELDS_PAGE(thing_in), FYNQ_FI
 
 static const struct fynq_field picture_in[] = {
 	FYNQ_FIELD(thing_in, picture, FYNQ_IN_BODY, "A picture.", .max = 1000),
+	FYNQ_FIELD(thing_in, pictures, FYNQ_IN_BODY, "Pictures.", .items = 20),
+	FYNQ_FIELD(thing_in, tags, FYNQ_IN_BODY, "Tags.", .sub = tag),
 	FYNQ_FIELD(thing_in, title, FYNQ_IN_BODY | FYNQ_REQUIRED, "Its title."),
 	FYNQ_FIELD_END,
 };
@@ -61,6 +71,7 @@ static const struct fynq_field thing_out[] = {
 	FYNQ_OUT("hint", STRING, "At times.", .flags = FYNQ_OPTIONAL),
 	FYNQ_OUT("first", OBJECT, "A part.", .sub = part_out),
 	FYNQ_OUT("parts", ARRAY, "Its parts.", .sub = part_out),
+	FYNQ_OUT("tags", ARRAY, "Its tags.", .sub = tag),
 	FYNQ_FIELD_END,
 };
 
@@ -236,6 +247,12 @@ has_the_files(void **state)
 	expect(FORM "/properties/title/maxLength", "1000");
 	expect(FORM "/required", "[\"title\"]");
 	expect(FORM "/additionalProperties", "false");
+	expect(FORM "/properties/pictures",
+	    "{\"description\":\"Pictures.\",\"type\":\"array\",\"minItems\":1,\"maxItems\":20,"
+	    "\"items\":{\"type\":\"string\",\"contentMediaType\":\"application/octet-stream\"}}");
+	expect(FORM "/properties/tags", NULL);
+	expect(JSON "/properties/pictures", NULL);
+	expect(JSON "/properties/tags/type", "\"array\"");
 	expect(JSON "/properties/picture", NULL);
 	expect(JSON "/properties/title/maxLength", "1000");
 	expect(JSON "/required", "[\"title\"]");
@@ -275,13 +292,21 @@ has_the_body(void **state)
 	expect(BODY "/properties/at/format", "\"date-time\"");
 	expect(BODY "/properties/free", "{\"description\":\"Anything.\",\"type\":\"object\"}");
 	expect(BODY "/properties/grade/default", "7");
+	expect(BODY "/properties/tags",
+	    "{\"description\":\"Tags.\",\"type\":[\"array\",\"null\"],\"minItems\":0,"
+	    "\"maxItems\":20,\"uniqueItems\":true,"
+	    "\"items\":{\"type\":\"string\",\"minLength\":1,\"maxLength\":50}}");
+	expect(BODY "/properties/ids",
+	    "{\"description\":\"Ids.\",\"type\":\"array\",\"minItems\":1,\"maxItems\":100,"
+	    "\"uniqueItems\":false,\"items\":{\"type\":\"string\",\"format\":\"uuid\"}}");
 }
 
 static void
 has_the_replies(void **state)
 {
 	(void)state;
-	expect(OUT "/required", "[\"id\",\"title\",\"first\",\"parts\"]");
+	expect(OUT "/required", "[\"id\",\"title\",\"first\",\"parts\",\"tags\"]");
+	expect(OUT "/properties/tags/items", "{\"type\":\"string\"}");
 	expect(OUT "/additionalProperties", NULL);
 	expect(OUT "/type", "\"object\"");
 	expect(OUT "/properties/id",

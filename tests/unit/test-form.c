@@ -360,13 +360,13 @@ static void
 stops_where_it_is_too_large(void **state)
 {
 	(void)state;
-	take_form(large(OPEN("name=image; filename=a"), 500000));
+	take_form(large(OPEN("name=image; filename=a"), 1000000));
 	assert_string_equal(outcome, "too_large image may have at most 100000 bytes.");
-	assert_true(rq->body_read < 100000 + 2 * 65536);
-	take_form(large(OPEN("name=note"), 500000));
+	assert_true(rq->body_read < 100000 + 2 * 262144);
+	take_form(large(OPEN("name=note"), 1000000));
 	assert_string_equal(
 	    outcome, "too_large The form's texts may have at most 262144 bytes together.");
-	assert_true(rq->body_read < 262144 + 2 * 65536);
+	assert_true(rq->body_read < 262144 + 2 * 262144);
 }
 
 static void

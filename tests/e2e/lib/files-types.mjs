@@ -2,14 +2,14 @@
 
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
-import { after, before, describe, it } from "node:test";
+import { before, describe, it } from "node:test";
 
 import { sendOne, sha256, stored } from "./files.mjs";
 import { registerAs } from "./people.mjs";
-import { isUpright, lookAt, metadataOf, Pictures, SECRET } from "./pictures.mjs";
+import { isUpright, lookAt, metadataOf, SECRET } from "./pictures.mjs";
 import { assertProblem } from "./problem.mjs";
 
-const PDF = Buffer.from("%PDF-1.4\n1 0 obj\n<< /Type /Catalog >>\nendobj\ntrailer\n%%EOF\n");
+export const PDF = Buffer.from("%PDF-1.4\n1 0 obj\n<< /Type /Catalog >>\nendobj\ntrailer\n%%EOF\n");
 const GIF = Buffer.concat([
   Buffer.from("GIF89a\x01\x00\x01\x00\x80\x00\x00\xff\xff\xff\x00\x00\x00!", "latin1"),
   Buffer.from("\x2c\x00\x00\x00\x00\x01\x00\x01\x00\x00\x02\x02\x44\x01\x00\x3b", "latin1"),
@@ -24,22 +24,18 @@ const text = (words) => Buffer.from(words);
 
 export function describeTypes(suite) {
   const on = () => suite.stack;
-  let pictures, jpeg, png, webp, teacher;
+  let jpeg, webp, teacher;
 
   describe("the type of a file", { concurrency: 2 }, () => {
     before(async () => {
-      pictures = await Pictures.make();
       const size = { width: 32, height: 24 };
-      jpeg = await readFile(await pictures.marked("a.jpg", size));
-      png = await readFile(await pictures.marked("a.png", size));
-      webp = await readFile(await pictures.marked("a.webp", size));
+      jpeg = await readFile(await suite.pictures.marked("a.jpg", size));
+      webp = await readFile(await suite.pictures.marked("a.webp", size));
       teacher = await registerAs(on(), "teacher");
     });
-    after(() => pictures.remove());
-
     it("is what its content says, whatever its name", async () => {
       for (const [bytes, type] of [
-        [PDF, "application/pdf"], [jpeg, "image/jpeg"], [png, "image/png"], [webp, "image/webp"],
+        [PDF, "application/pdf"], [jpeg, "image/jpeg"], [suite.picture, "image/png"], [webp, "image/webp"],
         [GIF, "image/gif"], [text("# A title\n\n- one\n"), "text/plain"],
         [text("größer als früher"), "text/plain"],
         [text("#include <stdio.h>\nint main(void) { return 0; }\n"), "text/plain"],
@@ -133,7 +129,7 @@ export function describeTypes(suite) {
 
     it("of a chat is a picture, which is made anew", async () => {
       const { token } = await on().register();
-      const bytes = await readFile(await pictures.tagged());
+      const bytes = await readFile(await suite.pictures.tagged());
       const file = await stored(on(), token, bytes, { purpose: "chat", name: "sheet.jpg" });
       assert.deepEqual([file.media_type, file.width, file.height], ["image/jpeg", 640, 480]);
       assert.notEqual(file.sha256, sha256(bytes));
@@ -142,7 +138,7 @@ export function describeTypes(suite) {
       const kept = Buffer.from(await content.arrayBuffer());
       assert.equal(sha256(kept), file.sha256);
       assert.ok(!kept.includes(SECRET));
-      const saved = await pictures.write("kept.jpg", kept);
+      const saved = await suite.pictures.write("kept.jpg", kept);
       assert.deepEqual(await metadataOf(saved), {});
       assert.ok(isUpright((await lookAt(saved)).corners));
       for (const other of [PDF, GIF, text("words")]) {

@@ -46,3 +46,11 @@ export const limit = (stack, user, limits) => {
     [user.id],
   );
 };
+
+/** These files are the user's, as rows and as objects, and nothing else is or is on its way. */
+export async function assertKept({ stack, mode }, { id }, files) {
+  const rows = await stack.db.query("select id from files where user_id = $1", [id]);
+  assert.deepEqual(rows.map((row) => row.id).sort(), [...files].sort());
+  assert.deepEqual(await mode.objects(stack, id), [...files].sort());
+  assert.deepEqual(await stack.db.query("select * from fynq.uploads where user_id = $1", [id]), []);
+}

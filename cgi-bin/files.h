@@ -60,8 +60,8 @@ enum { FILE_USER, FILE_NAME, FILE_TYPE, FILE_SHA256, FILE_BYTES, FILE_COLUMNS };
 	" from public.files f where f.id = $1::uuid and (f.user_id = $2::uuid or exists (" \
 	"select from public.contents c where c.file_id = f.id"                             \
 	" and (c.published or c.author_id = $2::uuid or $3::boolean)))"
-#define FILE_FOR(rq, id) \
-	fynq_uuid_str(&(id)), (rq)->caller.id, fynq_arg_bool((rq)->caller.role == FYNQ_ADMIN)
+#define FILE_FOR(rq, file) \
+	fynq_uuid_str(&(file)), (rq)->caller.id, fynq_arg_bool((rq)->caller.role == FYNQ_ADMIN)
 
 /* Valid as long as the rows. */
 struct file_row {

@@ -326,6 +326,24 @@ tell(struct fynq_multipart *m, const char *p, size_t n)
 }
 
 /*
+ * From p on, where no delimiter has begun: where one may begin. All of it is looked for at once,
+ * which passes over what only begins as it does, such as the line ends of a text; what cannot hold
+ * all of it is looked at for its CR.
+ */
+static const char *
+maybe_delimiter(const struct fynq_multipart *m, const char *p, const char *end)
+{
+	size_t n = (size_t)(end - p), tail = m->delimiter_n - 1;
+	const char *at = memmem(p, n, m->delimiter, m->delimiter_n);
+
+	if (at == NULL && n > tail)
+		p = end - tail;
+	if (at == NULL)
+		at = memchr(p, '\r', (size_t)(end - p));
+	return at != NULL ? at : end;
+}
+
+/*
  * Look for the delimiter from p on; returns where to go on, or NULL where the body is refused. Its
  * only CR is its first byte, so what fails to be a delimiter holds no beginning of another one but
  * at its last byte, and nothing need be read twice. Bytes are told in runs as long as can be; those
@@ -338,9 +356,9 @@ scan(struct fynq_multipart *m, const char *p, const char *end)
 	size_t before = m->matched;
 
 	while (p < end) {
-		if (m->matched == 0 && (p = memchr(p, '\r', (size_t)(end - p))) == NULL) {
-			p = end;
-		} else if (*p == m->delimiter[m->matched]) {
+		if (m->matched == 0 && (p = maybe_delimiter(m, p, end)) == end)
+			break;
+		if (*p == m->delimiter[m->matched]) {
 			p++;
 			if (++m->matched == m->delimiter_n)
 				break;

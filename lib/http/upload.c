@@ -10,6 +10,16 @@
 #include "base/log.h"
 #include "http/upload.h"
 
+enum {
+	/* Who may read the file is said once it has a name (storage/store.h). */
+	FILE_MODE = 0600,
+	/*
+	 * Bytes after which the kernel is asked to begin writing them to the disk, so that the
+	 * store's fsync has little left to wait for. Less would split what a disk takes in one go.
+	 */
+	WRITEBACK = 8 << 20
+};
+
 static enum fynq_err
 fail(struct fynq_req *rq, const char *what)
 {
@@ -36,7 +46,8 @@ open_and_unlink(const char *folder)
 static int
 open_nameless(const char *folder)
 {
-	int fd = open(folder, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	/* Without O_EXCL, which would forbid the store to give the file a name (open(2)). */
+	int fd = open(folder, O_TMPFILE | O_RDWR | O_CLOEXEC, FILE_MODE);
 
 	/* Kernels that do not know the flag see a folder opened for writing. */
 	if (fd < 0 && (errno == EOPNOTSUPP || errno == EISDIR))
@@ -67,12 +78,27 @@ fynq_upload_open(struct fynq_req *rq, struct fynq_upload *u_r)
 	return FYNQ_OK;
 }
 
+/*
+ * Have what is complete since the file had `before` bytes written to the disk, without waiting for
+ * it. Where that cannot be the fsync does it all; an error of the disk comes up there, too.
+ */
+static void
+begin_writeback(const struct fynq_upload *u, int64_t before)
+{
+	int64_t from = before - before % WRITEBACK, to = u->bytes - u->bytes % WRITEBACK;
+
+	if (to > from)
+		(void)sync_file_range(u->fd, from, to - from, SYNC_FILE_RANGE_WRITE);
+}
+
 enum fynq_err
 fynq_upload_add(
     struct fynq_req *rq, struct fynq_upload *u, struct fynq_digest *d, struct fynq_str bytes)
 {
+	int64_t before = u->bytes;
+
 	if (d != NULL)
-		fynq_digest_add(d, bytes);
+		fynq_digest_begin(d, bytes);
 	u->bytes += (int64_t)bytes.n;
 	while (bytes.n > 0) {
 		ssize_t n = write(u->fd, bytes.p, bytes.n);
@@ -83,6 +109,7 @@ fynq_upload_add(
 			return fail(rq, "write");
 		bytes = (struct fynq_str){ bytes.p + n, bytes.n - (size_t)n };
 	}
+	begin_writeback(u, before);
 	return FYNQ_OK;
 }
 

@@ -5,6 +5,9 @@
  * name there: where the process dies, at whatever step, the kernel gives its room back. Only where
  * the file system knows no O_TMPFILE has it a name, upload-XXXXXX, between two system calls; a
  * process killed between them leaves an empty file.
+ *
+ * A file made with O_TMPFILE can be given a name later: linkat(2) of /proc/self/fd/FD, once
+ * fchmod(2) has said who may read it. One made without it cannot, and is copied.
  */
 #ifndef FYNQ_HTTP_UPLOAD_H
 #define FYNQ_HTTP_UPLOAD_H
@@ -32,7 +35,10 @@ struct fynq_upload {
  */
 enum fynq_err fynq_upload_open(struct fynq_req *rq, struct fynq_upload *u_r) FYNQ_MUST_CHECK;
 
-/* Append to it, and to the digest where d is not NULL. The same errors. */
+/*
+ * Append to it, and to the digest where d is not NULL, for which bytes must stay as
+ * fynq_digest_begin() says. The same errors.
+ */
 enum fynq_err fynq_upload_add(struct fynq_req *rq, struct fynq_upload *u, struct fynq_digest *d,
     struct fynq_str bytes) FYNQ_MUST_CHECK;
 

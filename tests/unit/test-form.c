@@ -336,7 +336,7 @@ large(const char *head, size_t n)
 static void
 large_files(void **state)
 {
-	static const size_t sizes[] = { 16383, 16384, 16385, 99999, 100000 };
+	static const size_t sizes[] = { 16383, 16384, 65535, 65536, 65537, 99999, 100000 };
 	static const char head[] = TITLE OPEN("name=image; filename=a");
 	char sha256[FYNQ_SHA256_SIZE];
 
@@ -360,13 +360,13 @@ static void
 stops_where_it_is_too_large(void **state)
 {
 	(void)state;
-	take_form(large(OPEN("name=image; filename=a"), 500000));
+	take_form(large(OPEN("name=image; filename=a"), 1000000));
 	assert_string_equal(outcome, "too_large image may have at most 100000 bytes.");
-	assert_true(rq->body_read < 100000 + 2 * 16384);
-	take_form(large(OPEN("name=note"), 500000));
+	assert_true(rq->body_read < 100000 + 2 * 262144);
+	take_form(large(OPEN("name=note"), 1000000));
 	assert_string_equal(
 	    outcome, "too_large The form's texts may have at most 262144 bytes together.");
-	assert_true(rq->body_read < 262144 + 2 * 16384);
+	assert_true(rq->body_read < 262144 + 2 * 262144);
 }
 
 static void

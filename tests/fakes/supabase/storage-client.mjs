@@ -1,6 +1,7 @@
 // For tests: the stand-in's Supabase Storage, its control interface and the real one.
 
 import { once } from "node:events";
+import http from "node:http";
 import https from "node:https";
 
 export class StorageStandIn {
@@ -75,7 +76,8 @@ export class StorageStandIn {
 
   /** A request as a browser makes it, such as of a link: {status, headers, bytes, json}. */
   async get(url, { method = "GET", body, headers = {} } = {}) {
-    const request = https.request(url, { method, headers, ca: this.ca, agent: false });
+    const { request: ask } = String(url).startsWith("https:") ? https : http;
+    const request = ask(url, { method, headers, ca: this.ca, agent: false });
     request.end(body);
     const [response] = await once(request, "response");
     const bytes = Buffer.concat(await response.toArray());

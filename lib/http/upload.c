@@ -98,7 +98,7 @@ fynq_upload_add(
 	int64_t before = u->bytes;
 
 	if (d != NULL)
-		fynq_digest_add(d, bytes);
+		fynq_digest_begin(d, bytes);
 	u->bytes += (int64_t)bytes.n;
 	while (bytes.n > 0) {
 		ssize_t n = write(u->fd, bytes.p, bytes.n);

@@ -92,9 +92,9 @@ static const struct fynq_field stream_in[] = {
 	    FYNQ_E_GEMINI_CUT, FYNQ_E_GEMINI_EMPTY, FYNQ_E_INTERRUPTED, FYNQ_E_BUSY,               \
 	    FYNQ_E_GEMINI_OVERLOADED, FYNQ_E_GEMINI_TIMEOUT
 static const enum fynq_err ask_errors[] = { ASK_ERRORS, FYNQ_OK };
-static const enum fynq_err image_errors[] = { ASK_ERRORS, FYNQ_E_TOO_LARGE, FYNQ_E_MEDIA_TYPE,
-	FYNQ_E_INSUFFICIENT_STORAGE, FYNQ_E_PICTURES_UNAVAILABLE, FYNQ_E_STORAGE_UNAVAILABLE,
-	FYNQ_OK };
+static const enum fynq_err image_errors[] = { ASK_ERRORS, FYNQ_E_STORAGE_QUOTA, FYNQ_E_TOO_LARGE,
+	FYNQ_E_MEDIA_TYPE, FYNQ_E_INSUFFICIENT_STORAGE, FYNQ_E_PICTURES_UNAVAILABLE,
+	FYNQ_E_STORAGE_UNAVAILABLE, FYNQ_OK };
 static const enum fynq_err stream_errors[] = { FYNQ_E_BAD_REQUEST, FYNQ_E_NOT_FOUND,
 	FYNQ_E_CHAT_BUSY, FYNQ_OK };
 

@@ -7,13 +7,9 @@
 
 enum { CONTENT_MAX = 8 << 20 };
 
-#define MADE FYNQ_SQL_TIME("f.created_at")
-
 /* A file never changes, so its hash is the tag of both. $1 id. */
 static const struct fynq_stmt find_file = { "get_file", FYNQ_AS_USER, FYNQ_REPEATABLE,
-	"select json_build_object('id', f.id, 'name', f.name, 'media_type', f.media_type,"
-	" 'bytes', f.bytes, 'sha256', f.sha256, 'width', f.width, 'height', f.height,"
-	" 'created_at', " MADE ", 'url', '/api/v1/files/' || f.id || '/content'), f.sha256"
+	"select " FILE_JSON ", f.sha256"
 	" from public.files f where f.id = $1::uuid and f.user_id = auth.uid()" };
 
 static const struct fynq_stmt find_content = { "get_file_content", FYNQ_AS_USER, FYNQ_REPEATABLE,

@@ -32,7 +32,9 @@
 #include "service/serve.h"
 #include "storage/file.h"
 #include "storage/picture.h"
+#include "storage/room.h"
 #include "storage/store.h"
+#include "storage/types.h"
 #include "tutor/tutor.h"
 
 #endif

@@ -181,8 +181,10 @@ enum fynq_err
 fynq_tutor_ask(struct fynq_req *rq, const struct fynq_question *question,
     const struct fynq_upload *upload, bool events)
 {
+	const struct fynq_str field = FYNQ_STR("image");
 	struct fynq_question shown = *question;
 	struct fynq_picture picture;
+	struct fynq_new_file file;
 	struct fynq_uuid earlier;
 	bool stored;
 	enum fynq_err e;
@@ -199,8 +201,10 @@ fynq_tutor_ask(struct fynq_req *rq, const struct fynq_question *question,
 	FYNQ_TRY(fynq_turn_earlier(rq, &earlier));
 	if (earlier.text[0] != '\0')
 		return replay(rq, &earlier, events);
-	FYNQ_TRY(fynq_picture_prepare(rq, upload->fd, upload->bytes, &picture));
-	FYNQ_TRY(fynq_file_add(rq, FYNQ_STR("chat"), &picture, upload->name, &shown.file));
+	FYNQ_TRY(fynq_picture_prepare(rq, field, upload->fd, upload->bytes, &picture));
+	file = fynq_file_of_picture(&picture, FYNQ_STR("chat"), field, upload->name);
+	FYNQ_TRY(fynq_files_add(rq, &file, 1, NULL, NULL));
+	shown.file = file.id;
 	e = ask(rq, &shown, events, &stored);
 	if (!stored && e != FYNQ_E_DB_UNAVAILABLE && e != FYNQ_E_DB_TIMEOUT)
 		fynq_file_drop(rq, &shown.file);

@@ -33,8 +33,8 @@ extern const struct fynq_companion fynq_tutor;
  * it is not NULL and holds something, is prepared, stored and shown to the tutor. The last thing a
  * handler does.
  *
- * The errors of fynq_turn_open(), fynq_gemini_admit() and fynq_picture_prepare(), and BUSY past
- * FYNQ_STREAMS_MAX; what goes wrong later is answered when it happens.
+ * The errors of fynq_turn_open(), fynq_gemini_admit(), fynq_picture_prepare() and fynq_files_add(),
+ * and BUSY past FYNQ_STREAMS_MAX; what goes wrong later is answered when it happens.
  */
 enum fynq_err fynq_tutor_ask(struct fynq_req *rq, const struct fynq_question *question,
     const struct fynq_upload *picture, bool events) FYNQ_MUST_CHECK;

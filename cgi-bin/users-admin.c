@@ -7,15 +7,17 @@
 #define MADE	  FYNQ_SQL_TIME("a.created_at")
 #define SIGNED_IN FYNQ_SQL_TIME("a.last_sign_in_at")
 #define CHANGED	  FYNQ_SQL_TIME("a.updated_at")
-#define ACCOUNT_JSON                                                       \
-	"json_build_object('id', a.id, 'email', a.email, 'role', a.role,"  \
-	" 'disabled', a.disabled, 'email_confirmed', a.email_confirmed,"   \
-	" 'display_name', a.display_name, 'locale', a.locale,"             \
-	" 'birth_date', a.birth_date, 'limits', json_build_object("        \
-	"  'messages_minute', l.messages_minute,"                          \
-	"  'messages_day', l.messages_day,"                                \
-	"  'tokens_minute', l.tokens_minute, 'tokens_day', l.tokens_day)," \
-	" 'created_at', " MADE ", 'last_sign_in_at', " SIGNED_IN ","       \
+#define ACCOUNT_JSON                                                         \
+	"json_build_object('id', a.id, 'email', a.email, 'role', a.role,"    \
+	" 'disabled', a.disabled, 'email_confirmed', a.email_confirmed,"     \
+	" 'display_name', a.display_name, 'locale', a.locale,"               \
+	" 'birth_date', a.birth_date, 'limits', json_build_object("          \
+	"  'messages_minute', l.messages_minute,"                            \
+	"  'messages_day', l.messages_day,"                                  \
+	"  'tokens_minute', l.tokens_minute, 'tokens_day', l.tokens_day,"    \
+	"  'file_bytes', l.file_bytes, 'storage_bytes', l.storage_bytes,"    \
+	"  'storage_files', l.storage_files, 'uploads_day', l.uploads_day)," \
+	" 'created_at', " MADE ", 'last_sign_in_at', " SIGNED_IN ","         \
 	" 'updated_at', " CHANGED ")"
 
 /* The tables of an account have no updated_at in common: the tag is of all that is shown. */
@@ -65,7 +67,8 @@ static const struct fynq_stmt patch_account = {
 	" from meant cross join given where p.id = meant.id"
 	"), limits as ("
 	" insert into public.user_limits"
-	"  (user_id, messages_minute, messages_day, tokens_minute, tokens_day)"
+	"  (user_id, messages_minute, messages_day, tokens_minute, tokens_day,"
+	"  file_bytes, storage_bytes, storage_files, uploads_day)"
 	" select meant.id,"
 	"  case when n ? 'messages_minute' then (n ->> 'messages_minute')::int"
 	"   else l.messages_minute end,"
@@ -74,13 +77,23 @@ static const struct fynq_stmt patch_account = {
 	"  case when n ? 'tokens_minute' then (n ->> 'tokens_minute')::bigint"
 	"   else l.tokens_minute end,"
 	"  case when n ? 'tokens_day' then (n ->> 'tokens_day')::bigint"
-	"   else l.tokens_day end"
+	"   else l.tokens_day end,"
+	"  case when n ? 'file_bytes' then (n ->> 'file_bytes')::bigint"
+	"   else l.file_bytes end,"
+	"  case when n ? 'storage_bytes' then (n ->> 'storage_bytes')::bigint"
+	"   else l.storage_bytes end,"
+	"  case when n ? 'storage_files' then (n ->> 'storage_files')::int"
+	"   else l.storage_files end,"
+	"  case when n ? 'uploads_day' then (n ->> 'uploads_day')::int"
+	"   else l.uploads_day end"
 	" from meant cross join given cross join lateral (select g -> 'limits' as n) as "
 	"given_limits"
 	" left join public.user_limits l on l.user_id = meant.id where g ? 'limits'"
 	" on conflict (user_id) do update set messages_minute = excluded.messages_minute,"
 	"  messages_day = excluded.messages_day, tokens_minute = excluded.tokens_minute,"
-	"  tokens_day = excluded.tokens_day"
+	"  tokens_day = excluded.tokens_day, file_bytes = excluded.file_bytes,"
+	"  storage_bytes = excluded.storage_bytes, storage_files = excluded.storage_files,"
+	"  uploads_day = excluded.uploads_day"
 	") select old.role, old.disabled, coalesce(tag = old.etag, true) from old cross join given"
 };
 enum { ROLE, DISABLED, MATCHED };

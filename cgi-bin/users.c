@@ -54,9 +54,10 @@ static const struct fynq_field window_out[] = {
 	FYNQ_FIELD_END,
 };
 
-static const struct fynq_field bytes_out[] = {
-	FYNQ_OUT("used", INT, "Bytes of the caller's files."),
+static const struct fynq_field room_out[] = {
+	FYNQ_OUT("used", INT, "What counts so far."),
 	FYNQ_OUT("limit", INT, "The limit; null for none.", .flags = FYNQ_NULLABLE),
+	FYNQ_OUT("remaining", INT, "What is left; null without a limit.", .flags = FYNQ_NULLABLE),
 	FYNQ_FIELD_END,
 };
 
@@ -66,7 +67,12 @@ static const struct fynq_field usage_out[] = {
 	    .sub = window_out),
 	FYNQ_OUT("day", OBJECT, "The day in UTC.", .sub = window_out),
 	FYNQ_OUT("saved_tokens", INT, "Tokens of today's replies that Gemini was not asked for."),
-	FYNQ_OUT("bytes", OBJECT, "Files; they have no limit yet.", .sub = bytes_out),
+	FYNQ_OUT("bytes", OBJECT, "Bytes of the caller's files, all together.", .sub = room_out),
+	FYNQ_OUT("files", OBJECT, "How many files there are.", .sub = room_out),
+	FYNQ_OUT("uploads", OBJECT, "Files that were sent today, in UTC, deleted ones too.",
+	    .sub = count_out),
+	FYNQ_OUT("file_bytes", INT, "The limit of one file's bytes; null for none.",
+	    .flags = FYNQ_NULLABLE),
 	FYNQ_FIELD_END,
 };
 
@@ -115,16 +121,20 @@ static const struct fynq_field user_in[] = {
 };
 
 enum { LIMIT_FLAGS = FYNQ_IN_BODY | FYNQ_NULLABLE };
-#define MESSAGES_MOST INT32_MAX
-#define TOKENS_MOST   INT64_C(9007199254740991)
+#define COUNT_MOST INT32_MAX
+#define TOTAL_MOST INT64_C(9007199254740991)
 static const struct fynq_field limits[] = {
-	FYNQ_OUT("messages_minute", INT, "Questions a minute.", .flags = LIMIT_FLAGS,
-	    .max = MESSAGES_MOST),
 	FYNQ_OUT(
-	    "messages_day", INT, "Questions a day.", .flags = LIMIT_FLAGS, .max = MESSAGES_MOST),
+	    "messages_minute", INT, "Questions a minute.", .flags = LIMIT_FLAGS, .max = COUNT_MOST),
+	FYNQ_OUT("messages_day", INT, "Questions a day.", .flags = LIMIT_FLAGS, .max = COUNT_MOST),
+	FYNQ_OUT("tokens_minute", INT, "Tokens a minute.", .flags = LIMIT_FLAGS, .max = TOTAL_MOST),
+	FYNQ_OUT("tokens_day", INT, "Tokens a day.", .flags = LIMIT_FLAGS, .max = TOTAL_MOST),
+	FYNQ_OUT("file_bytes", INT, "Bytes of a file.", .flags = LIMIT_FLAGS, .max = TOTAL_MOST),
 	FYNQ_OUT(
-	    "tokens_minute", INT, "Tokens a minute.", .flags = LIMIT_FLAGS, .max = TOKENS_MOST),
-	FYNQ_OUT("tokens_day", INT, "Tokens a day.", .flags = LIMIT_FLAGS, .max = TOKENS_MOST),
+	    "storage_bytes", INT, "Bytes of all files.", .flags = LIMIT_FLAGS, .max = TOTAL_MOST),
+	FYNQ_OUT("storage_files", INT, "Files.", .flags = LIMIT_FLAGS, .max = COUNT_MOST),
+	FYNQ_OUT("uploads_day", INT, "Files that are sent a day.", .flags = LIMIT_FLAGS,
+	    .max = COUNT_MOST),
 	FYNQ_FIELD_END,
 };
 
@@ -240,19 +250,33 @@ static const struct fynq_stmt patch_profile = { "patch_profile", FYNQ_AS_USER, F
 	" where p.id = auth.uid()" };
 enum { PROFILE, ETAG, BIRTH_DATE_KEPT };
 
-/* As the service, since no user reads fynq.rates. $1 user, $2 to $5 the limits of the role. */
+/*
+ * As the service, since no user reads fynq.rates. $1 user, $2 to $5 the limits of the role, $6
+ * user, $7 to $10 the limits of its files.
+ */
 static const struct fynq_stmt get_windows = { "get_windows", FYNQ_AS_SERVICE, FYNQ_REPEATABLE,
 	"with w as materialized ("
 	"  select per, counted, json_build_object('used', used, 'limit', most,"
 	"    'remaining', case when most is not null then greatest(most - used, 0) end,"
 	"    'reset_seconds', reset_seconds) as state"
 	"  from fynq.windows($1::uuid, $2::int, $3::int, $4::bigint, $5::bigint)"
+	"), r as materialized ("
+	"  select counted, used, most, json_build_object('used', used, 'limit', most,"
+	"    'remaining', case when most is not null then greatest(most - used, 0) end) as state"
+	"  from fynq.file_limits($6::uuid, $7::bigint, $8::bigint, $9::bigint, $10::bigint)"
 	") select json_build_object("
 	"  'minute', (select json_object_agg(counted, state) from w where per = 'minute'),"
 	"  'day', (select json_object_agg(counted, state) from w where per = 'day'),"
 	"  'saved_tokens', coalesce((select u.saved_tokens from public.usage u"
 	"    where u.user_id = $1::uuid and u.day = (now() at time zone 'UTC')::date), 0),"
-	"  'bytes', json_build_object('used', 0, 'limit', null))" };
+	"  'bytes', (select state from r where counted = 'storage_bytes'),"
+	"  'files', (select state from r where counted = 'storage_files'),"
+	"  'uploads', (select json_build_object('used', used, 'limit', most,"
+	"    'remaining', case when most is not null then greatest(most - used, 0) end, "
+	"'reset_seconds', 86400"
+	"     - floor(extract(epoch from now()))::bigint % 86400) from r"
+	"    where counted = 'uploads_day'),"
+	"  'file_bytes', (select most from r where counted = 'file_bytes'))" };
 
 static enum fynq_err
 get_me(struct fynq_req *rq, const void *in)
@@ -293,11 +317,12 @@ patch_me(struct fynq_req *rq, const void *in_)
 static enum fynq_err
 get_usage(struct fynq_req *rq, const void *in)
 {
-	struct fynq_str args[FYNQ_LIMIT_ARGS];
+	struct fynq_str args[FYNQ_LIMIT_ARGS + FYNQ_ROOM_ARGS];
 
 	(void)in;
 	fynq_limit_args(rq, args);
-	return fynq_db_reply(rq, 200, &get_windows, args, FYNQ_LIMIT_ARGS);
+	fynq_room_args(rq, args + FYNQ_LIMIT_ARGS);
+	return fynq_db_reply(rq, 200, &get_windows, args, FYNQ_LIMIT_ARGS + FYNQ_ROOM_ARGS);
 }
 
 int

@@ -27,12 +27,15 @@
 #include "identity/provider.h"
 #include "identity/rules.h"
 #include "identity/standing.h"
+#include "library/reading.h"
 #include "limits/attempts.h"
 #include "limits/user.h"
 #include "service/serve.h"
 #include "storage/file.h"
 #include "storage/picture.h"
+#include "storage/room.h"
 #include "storage/store.h"
+#include "storage/types.h"
 #include "tutor/tutor.h"
 
 #endif

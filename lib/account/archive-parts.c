@@ -32,6 +32,8 @@ static const struct fynq_stmt limits = { "export_limits", FYNQ_AS_SERVICE, FYNQ_
 	"select json_build_object("
 	"'own', (select to_jsonb(l) - 'user_id' from public.user_limits l"
 	"  where l.user_id = $1::uuid),"
+	"'files', (select to_jsonb(u) - 'user_id' from fynq.file_usage u"
+	"  where u.user_id = $1::uuid),"
 	"'last_minute', (select to_jsonb(r) - 'user_id' from fynq.rates r"
 	"  where r.user_id = $1::uuid),"
 	"'exports', (select to_jsonb(e.began_at) from fynq.exports e where e.user_id = $1::uuid))"
@@ -83,9 +85,9 @@ const struct fynq_part fynq_parts[] = {
 	{ "sessions.json", "auth.sessions",
 	    "Where you are signed in: since when, from which address and with which program.",
 	    FYNQ_SHAPE_ONE, &sessions },
-	{ "limits.json", "public.user_limits,fynq.rates,fynq.exports",
-	    "Limits that are yours alone, what your newest minute of use counts, and when you "
-	    "asked for exports in the last hour.",
+	{ "limits.json", "public.user_limits,fynq.file_usage,fynq.rates,fynq.exports",
+	    "Limits that are yours alone, what your files take, what your newest minute of use "
+	    "counts, and when you asked for exports in the last hour.",
 	    FYNQ_SHAPE_ONE, &limits },
 	{ "usage.json", "public.usage", "What you used, by day in UTC.", FYNQ_SHAPE_LIST, &usage },
 	{ "requests.json", "fynq.requests",
@@ -112,6 +114,9 @@ const struct fynq_part fynq_parts[] = {
 const struct fynq_left_out fynq_parts_left_out[] = {
 	{ "auth.refresh_tokens", "Hashes of the tokens that keep you signed in: secrets." },
 	{ "auth.one_time_tokens", "Hashes of the tokens of mails: secrets." },
+	{ "fynq.uploads",
+	    "Files that are being stored at this moment; once they are, files.json has "
+	    "them." },
 	{ "fynq.erasures", "Accounts that are being erased; yours is not." },
 	{ 0 },
 };

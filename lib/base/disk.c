@@ -2,6 +2,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -9,7 +10,7 @@
 #include "clock.h"
 #include "disk.h"
 
-enum { FIRST = 4096, LOCK_STEP_MS = 10 };
+enum { FIRST = 4096, LOCK_STEP_MS = 10, FOLDER_MODE = 0750 };
 
 /* Room for one byte more than max tells a file that is too large from one that just fits. */
 char *
@@ -70,4 +71,24 @@ fynq_disk_lock(int fd, int64_t timeout_ms)
 		nanosleep(&step, NULL);
 	}
 	return true;
+}
+
+/*
+ * The mode is set only where the umask took something from it: the kernel drops the set-group-ID
+ * bit, which the folder inherits, where a process that is not of the group sets any mode. A process
+ * that dies before that leaves a folder that is closed to the group. One that has gone again, as
+ * empty folders do, is made again by whoever needs it.
+ */
+bool
+fynq_disk_make_folder(const char *path)
+{
+	struct stat st;
+
+	if (mkdir(path, FOLDER_MODE) != 0)
+		return errno == EEXIST;
+	if (stat(path, &st) != 0)
+		return errno == ENOENT;
+	if ((st.st_mode & 0777) == FOLDER_MODE)
+		return true;
+	return chmod(path, FOLDER_MODE | (st.st_mode & S_ISGID)) == 0 || errno == ENOENT;
 }

@@ -1,5 +1,5 @@
 /*
- * Files that are read whole, and locks that processes hold by a file.
+ * Files that are read whole, locks that processes hold by a file, and folders.
  */
 #ifndef FYNQ_BASE_DISK_H
 #define FYNQ_BASE_DISK_H
@@ -24,5 +24,12 @@ char *fynq_disk_read_fd(int fd, size_t max, size_t *n_r) __attribute__((warn_unu
  * be locked, EWOULDBLOCK where another keeps it.
  */
 bool fynq_disk_lock(int fd, int64_t timeout_ms) __attribute__((warn_unused_result));
+
+/*
+ * Make a folder of mode 0750, whatever the umask; one that is there, or that another process makes
+ * at the same time, is as good. Where the folder above has the set-group-ID bit it has it, too, and
+ * its group with it. False, with errno, where there is none.
+ */
+bool fynq_disk_make_folder(const char *path) __attribute__((warn_unused_result));
 
 #endif

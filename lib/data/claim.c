@@ -6,11 +6,11 @@ enum { KEY_MAX = 255 };
 const struct fynq_stmt fynq_claim_take = { "claim", FYNQ_AS_SERVICE, FYNQ_ONCE,
 	"select mine, same, chat_id, reply_id"
 	" from fynq.claim($1::uuid, $2::text, $3::text, $4::uuid, $5::uuid)" };
-enum { MINE, SAME, CHAT, REPLY };
+enum { MINE, SAME, CHAT, REPLY, FILES };
 
 /* $1 user, $2 key, $3 fingerprint. */
 static const struct fynq_stmt get_claim = { "get_claim", FYNQ_AS_SERVICE, FYNQ_REPEATABLE,
-	"select false, fingerprint = $3::text, chat_id, reply_id from fynq.requests"
+	"select false, fingerprint = $3::text, chat_id, reply_id, file_ids from fynq.requests"
 	" where user_id = $1::uuid and key = $2::text" };
 
 enum fynq_err
@@ -58,7 +58,10 @@ fynq_claim_find(struct fynq_req *rq, struct fynq_earlier *earlier_r)
 		return FYNQ_OK;
 	FYNQ_TRY(fynq_db_run(rq, &get_claim,
 	    FYNQ_ARGS(rq->caller.id, claim.key, fynq_str_of(claim.fingerprint)), &rows));
-	return fynq_claim_verdict(rq, &rows, earlier_r);
+	FYNQ_TRY(fynq_claim_verdict(rq, &rows, earlier_r));
+	if (rows.n > 0)
+		earlier_r->files = fynq_rows_str(&rows, 0, FILES);
+	return FYNQ_OK;
 }
 
 void

@@ -28,9 +28,13 @@ enum fynq_err fynq_claim_read(struct fynq_req *rq, struct fynq_claim *claim_r) F
  */
 extern const struct fynq_stmt fynq_claim_take;
 
-/* What an earlier request with the key has made; both absent where there was none. */
+/*
+ * What an earlier request with the key has made, which may be gone meanwhile; all absent where
+ * there was none.
+ */
 struct fynq_earlier {
-	struct fynq_uuid chat, reply; /* may be gone meanwhile */
+	struct fynq_uuid chat, reply;
+	struct fynq_str files; /* ids, as an array of PostgreSQL; of fynq_claim_find() alone */
 };
 
 /* What fynq_claim_take said. KEY_REUSED where the earlier request was another one. */

@@ -1,9 +1,10 @@
+#include <ctype.h>
 #include <string.h>
 
 #include "http/attachment.h"
 #include "http/response.h"
 
-enum { NAME_CHARS = 80, NAME_BYTES = 4 * NAME_CHARS };
+enum { NAME_CHARS = 80, NAME_BYTES = 4 * NAME_CHARS, EXTENSION_MAX = 16 };
 
 /* The bytes of the code point that s begins with; s is not empty and well-formed. */
 static struct fynq_str
@@ -79,15 +80,55 @@ add_encoded(struct fynq_buf *out, struct fynq_str s)
 			fynq_buf_printf(out, "%%%02X", (unsigned int)(unsigned char)s.p[i]);
 }
 
-void
-fynq_reply_attachment(struct fynq_req *rq, struct fynq_str name, const char *extension)
+/* The extension is ASCII with its dot, or nothing. */
+static void
+reply(struct fynq_req *rq, const char *kind, struct fynq_str name, struct fynq_str extension)
 {
 	struct fynq_buf value = FYNQ_BUF_INIT(64 + NAME_BYTES + 3 * NAME_BYTES + 64);
 
-	fynq_buf_printf(&value, "attachment; filename=\"%.*s.%s\"; filename*=UTF-8''",
-	    FYNQ_STR_ARG(clean(rq, name, true)), extension);
+	fynq_buf_printf(&value, "%s; filename=\"%.*s%.*s\"; filename*=UTF-8''", kind,
+	    FYNQ_STR_ARG(clean(rq, name, true)), FYNQ_STR_ARG(extension));
 	add_encoded(&value, clean(rq, name, false));
-	fynq_buf_printf(&value, ".%s", extension);
+	fynq_buf_add(&value, extension);
 	fynq_reply_header(rq, "Content-Disposition", fynq_buf_str(&value));
 	fynq_buf_release(&value);
+}
+
+void
+fynq_reply_attachment(struct fynq_req *rq, struct fynq_str name, const char *extension)
+{
+	reply(rq, "attachment", name, fynq_arena_printf(rq->arena, ".%s", extension));
+}
+
+/* Cut the extension with its dot off a name; it is empty where there is none, or no plain one. */
+static struct fynq_str
+cut_extension(struct fynq_str *name)
+{
+	struct fynq_str whole = *name;
+	size_t n = 0;
+
+	while (
+	    n < whole.n && n <= EXTENSION_MAX && isalnum((unsigned char)whole.p[whole.n - n - 1]))
+		n++;
+	if (n == 0 || n > EXTENSION_MAX || n + 1 >= whole.n || whole.p[whole.n - n - 1] != '.')
+		return FYNQ_STR("");
+	name->n = whole.n - n - 1;
+	return (struct fynq_str){ whole.p + name->n, n + 1 };
+}
+
+void
+fynq_reply_filename(struct fynq_req *rq, struct fynq_str name, bool shown)
+{
+	struct fynq_str extension = cut_extension(&name);
+
+	reply(rq, shown ? "inline" : "attachment", name, extension);
+}
+
+struct fynq_str
+fynq_filename(struct fynq_req *rq, struct fynq_str name)
+{
+	struct fynq_str extension = cut_extension(&name);
+
+	return fynq_arena_printf(
+	    rq->arena, "%.*s%.*s", FYNQ_STR_ARG(clean(rq, name, false)), FYNQ_STR_ARG(extension));
 }

@@ -19,6 +19,11 @@ static const struct fynq_field headers[] = {
 	    "If-None-Match", STRING, "The ETag of what is had already: 304 where it still holds."),
 	FYNQ_OUT("Last-Event-ID", STRING,
 	    "The id of the last event that came; the first if absent.", .min = 1, .max = 20),
+	FYNQ_OUT("If-Range", STRING,
+	    "The ETag of what a part is had of: all of it comes where that does not hold any "
+	    "more."),
+	FYNQ_OUT("Range", STRING,
+	    "The part that is wanted, such as bytes=0-999; of several ranges, all of it comes."),
 	FYNQ_FIELD_END,
 };
 
@@ -45,11 +50,16 @@ parameters(struct fynq_doc *d, const struct fynq_route *route)
 	static const struct fynq_field none[] = { FYNQ_FIELD_END };
 	const struct fynq_field *table = route->in != NULL ? route->in : none;
 
-	if (!fynq_schema_has(table, FYNQ_IN_PATH | FYNQ_IN_QUERY) && route->header == NULL)
+	if (!fynq_schema_has(table, FYNQ_IN_PATH | FYNQ_IN_QUERY) && route->header == NULL &&
+	    !route->ranges)
 		return;
 	fynq_doc_open(d, "parameters", '[');
 	if (route->header != NULL)
 		header_parameter(d, route->header);
+	if (route->ranges) {
+		header_parameter(d, "Range");
+		header_parameter(d, "If-Range");
+	}
 	for (const struct fynq_field *f = table; f->name != NULL; f++) {
 		bool path = fynq_schema_picks(f, FYNQ_IN_PATH);
 
@@ -179,6 +189,16 @@ page(struct fynq_doc *d, const struct fynq_field *items)
 }
 
 static void
+part(struct fynq_doc *d, const struct fynq_route *route)
+{
+	open_response(d, 206, FYNQ_STR("The part that was wanted."));
+	fynq_doc_open(d, "content", '{');
+	other_content(d, route->also);
+	fynq_doc_close(d, '}');
+	fynq_doc_close(d, '}');
+}
+
+static void
 success(struct fynq_doc *d, const struct fynq_route *route)
 {
 	bool body = route->out != NULL || route->streams || route->also != NULL;
@@ -204,6 +224,8 @@ success(struct fynq_doc *d, const struct fynq_route *route)
 	if (body)
 		fynq_doc_close(d, '}');
 	fynq_doc_close(d, '}');
+	if (route->ranges)
+		part(d, route);
 	if (route->header != NULL && strcmp(route->header, "If-None-Match") == 0) {
 		open_response(d, 304, FYNQ_STR("What is had already still holds."));
 		fynq_doc_close(d, '}');

@@ -48,13 +48,20 @@ struct fynq_caller {
 	enum fynq_who role;
 };
 
+struct fynq_req;
+
+/* Writes a body by fynq_reply_piece(); see response.h. */
+typedef enum fynq_err fynq_reply_writer(struct fynq_req *rq, void *arg);
+
 /* What goes out; see response.h. */
 struct fynq_reply {
 	int status;
 	const char *media_type;
 	struct fynq_str body;
-	int fd;			 /* the body where it is a file of file_bytes; see response.h */
-	size_t file_bytes;	 /* 0 where it is not */
+	fynq_reply_writer *writer; /* of the body, where that comes in pieces; see response.h */
+	void *writer_arg;
+	size_t writer_bytes; /* what it writes */
+	bool head_sent;
 	struct fynq_buf headers; /* "Name: value\r\n" lines */
 	size_t bytes_sent;	 /* of the body, for the log */
 };

@@ -20,6 +20,7 @@ reason(int status)
 		{ 201, "Created" },
 		{ 202, "Accepted" },
 		{ 204, "No Content" },
+		{ 206, "Partial Content" },
 		{ 302, "Found" },
 		{ 304, "Not Modified" },
 		{ 400, "Bad Request" },
@@ -27,10 +28,12 @@ reason(int status)
 		{ 403, "Forbidden" },
 		{ 404, "Not Found" },
 		{ 405, "Method Not Allowed" },
+		{ 408, "Request Timeout" },
 		{ 409, "Conflict" },
 		{ 412, "Precondition Failed" },
 		{ 413, "Content Too Large" },
 		{ 415, "Unsupported Media Type" },
+		{ 416, "Range Not Satisfiable" },
 		{ 422, "Unprocessable Content" },
 		{ 429, "Too Many Requests" },
 		{ 500, "Internal Server Error" },
@@ -52,16 +55,19 @@ fynq_reply_body(struct fynq_req *rq, int status, const char *media_type, struct 
 	rq->reply.status = status;
 	rq->reply.media_type = media_type;
 	rq->reply.body = body;
-	rq->reply.file_bytes = 0;
+	rq->reply.writer = NULL;
+	rq->reply.writer_bytes = 0;
 	return FYNQ_OK;
 }
 
 enum fynq_err
-fynq_reply_file(struct fynq_req *rq, int status, const char *media_type, int fd, int64_t bytes)
+fynq_reply_written(struct fynq_req *rq, int status, const char *media_type, int64_t bytes,
+    fynq_reply_writer *writer, void *arg)
 {
 	(void)fynq_reply_body(rq, status, media_type, (struct fynq_str){ 0 });
-	rq->reply.fd = fd;
-	rq->reply.file_bytes = (size_t)bytes;
+	rq->reply.writer = writer;
+	rq->reply.writer_arg = arg;
+	rq->reply.writer_bytes = (size_t)bytes;
 	return FYNQ_OK;
 }
 
@@ -196,17 +202,18 @@ cors_headers(const struct fynq_req *rq, struct fynq_buf *out)
 		return;
 	fynq_buf_printf(out, "Access-Control-Allow-Origin: %.*s\r\n", FYNQ_STR_ARG(origin));
 	fynq_buf_add(out, FYNQ_STR("Access-Control-Allow-Credentials: true\r\n"));
-	fynq_buf_add(out,
-	    FYNQ_STR("Access-Control-Expose-Headers: Content-Disposition, ETag, "
-		     "Idempotent-Replayed, Link, Location, RateLimit-Limit, RateLimit-Remaining, "
-		     "RateLimit-Reset, Retry-After, X-Request-Id\r\n"));
+	fynq_buf_add(
+	    out, FYNQ_STR("Access-Control-Expose-Headers: Accept-Ranges, Content-Disposition, "
+			  "Content-Range, ETag, Idempotent-Replayed, Link, Location, "
+			  "RateLimit-Limit, RateLimit-Remaining, "
+			  "RateLimit-Reset, Retry-After, X-Request-Id\r\n"));
 	if (rq->method != FYNQ_OPTIONS)
 		return;
 	fynq_buf_add(out, FYNQ_STR("Access-Control-Allow-Methods: GET, HEAD, POST, PUT, PATCH, "
 				   "DELETE\r\n"));
 	fynq_buf_add(out, FYNQ_STR("Access-Control-Allow-Headers: Authorization, Content-Type, "
-				   "Idempotency-Key, If-Match, If-None-Match, Last-Event-ID, "
-				   "X-Request-Id\r\n"));
+				   "Idempotency-Key, If-Match, If-None-Match, If-Range, "
+				   "Last-Event-ID, Range, X-Request-Id\r\n"));
 	fynq_buf_add(out, FYNQ_STR("Access-Control-Max-Age: 7200\r\n"));
 }
 
@@ -246,50 +253,119 @@ write_all(struct fynq_req *rq, struct fynq_str s)
 	return true;
 }
 
-/* From where it begins, whatever the descriptor's position, which is left alone. */
+/* Once; what it is of a body that is written is settled when the first piece has come. */
 static bool
-write_file(struct fynq_req *rq)
-{
-	struct fynq_reply *reply = &rq->reply;
-	char piece[PIECE];
-	ssize_t n;
-
-	while (reply->bytes_sent < reply->file_bytes) {
-		size_t left = reply->file_bytes - reply->bytes_sent;
-
-		n = pread(reply->fd, piece, left < PIECE ? left : PIECE, (off_t)reply->bytes_sent);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0) {
-			fynq_log(FYNQ_LOG_ERROR, "response", "a file ended before its end");
-			return false;
-		}
-		if (!write_all(rq, (struct fynq_str){ piece, (size_t)n }))
-			return false;
-		reply->bytes_sent += (size_t)n;
-	}
-	return true;
-}
-
-bool
-fynq_reply_send(struct fynq_req *rq)
+send_head(struct fynq_req *rq)
 {
 	struct fynq_reply *reply = &rq->reply;
 	struct fynq_buf head = FYNQ_BUF_INIT(16384);
 	bool sent;
 
-	fynq_req_drain(rq);
+	if (reply->head_sent)
+		return true;
+	reply->head_sent = true;
 	fynq_reply_head(rq, &head);
 	if (reply->status != 204 && reply->status != 304)
 		fynq_buf_printf(
-		    &head, "Content-Length: %zu\r\n", reply->body.n + reply->file_bytes);
+		    &head, "Content-Length: %zu\r\n", reply->body.n + reply->writer_bytes);
 	fynq_buf_add(&head, FYNQ_STR("\r\n"));
 	sent = write_all(rq, fynq_buf_str(&head));
 	fynq_buf_release(&head);
-	if (sent && rq->method != FYNQ_HEAD && reply->file_bytes > 0)
-		return write_file(rq);
-	if (!sent || rq->method == FYNQ_HEAD || reply->body.n == 0)
-		return sent;
+	return sent;
+}
+
+bool
+fynq_reply_piece(struct fynq_req *rq, struct fynq_str bytes)
+{
+	struct fynq_reply *reply = &rq->reply;
+
+	if (bytes.n > reply->writer_bytes - reply->bytes_sent) {
+		fynq_log(FYNQ_LOG_ERROR, "response", "a body is longer than was said");
+		return false;
+	}
+	if (!send_head(rq) || !write_all(rq, bytes))
+		return false;
+	reply->bytes_sent += bytes.n;
+	return true;
+}
+
+/* What is whole in memory, or nothing: of a HEAD, a 304. */
+static bool
+send_whole(struct fynq_req *rq)
+{
+	struct fynq_reply *reply = &rq->reply;
+
+	if (!send_head(rq))
+		return false;
+	if (rq->method == FYNQ_HEAD || reply->body.n == 0)
+		return true;
 	reply->bytes_sent = reply->body.n;
 	return write_all(rq, reply->body);
+}
+
+static bool
+send_written(struct fynq_req *rq)
+{
+	struct fynq_reply *reply = &rq->reply;
+	enum fynq_err e = reply->writer(rq, reply->writer_arg);
+
+	if (e == FYNQ_OK && reply->bytes_sent == reply->writer_bytes)
+		return send_head(rq);
+	if (e != FYNQ_OK && !reply->head_sent) {
+		rq->problem.error = e;
+		fynq_buf_reset(&reply->headers);
+		fynq_reply_problem(rq);
+		return send_whole(rq);
+	}
+	if (e == FYNQ_OK)
+		fynq_log(FYNQ_LOG_ERROR, "response", "a body is shorter than was said");
+	return false;
+}
+
+bool
+fynq_reply_send(struct fynq_req *rq)
+{
+	fynq_req_drain(rq);
+	if (rq->reply.writer == NULL || rq->method == FYNQ_HEAD)
+		return send_whole(rq);
+	return send_written(rq);
+}
+
+/* A descriptor and how much to send of it. */
+struct file {
+	int fd;
+	size_t bytes;
+};
+
+/* From where it begins, whatever the descriptor's position, which is left alone. */
+static enum fynq_err
+write_file(struct fynq_req *rq, void *arg)
+{
+	const struct file *f = arg;
+	char piece[PIECE];
+	ssize_t n;
+
+	for (size_t at = 0; at < f->bytes; at += (size_t)n) {
+		n = pread(f->fd, piece, f->bytes - at < PIECE ? f->bytes - at : PIECE, (off_t)at);
+		if (n < 0 && errno == EINTR) {
+			n = 0;
+			continue;
+		}
+		if (n <= 0) {
+			fynq_log(FYNQ_LOG_ERROR, "response", "a file ended before its end");
+			return fynq_fail(rq, FYNQ_E_INTERNAL, NULL);
+		}
+		if (!fynq_reply_piece(rq, (struct fynq_str){ piece, (size_t)n }))
+			return fynq_fail(rq, FYNQ_E_INTERRUPTED, NULL);
+	}
+	return FYNQ_OK;
+}
+
+enum fynq_err
+fynq_reply_file(struct fynq_req *rq, int status, const char *media_type, int fd, int64_t bytes)
+{
+	struct file *f = fynq_arena_alloc(rq->arena, sizeof(*f));
+
+	*f = (struct file){ fd, (size_t)bytes };
+	return fynq_reply_written(rq, status, media_type, bytes, write_file, f);
 }

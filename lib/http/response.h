@@ -17,9 +17,22 @@ enum fynq_err fynq_reply_body(
     struct fynq_req *rq, int status, const char *media_type, struct fynq_str body);
 
 /*
- * Answer with the first bytes of a regular file, which is read from its beginning and sent a piece
- * at a time. fd must stay open until the request ends, as an upload's does; a file that turns out
- * to be shorter breaks the connection off, so that no client takes it for whole.
+ * Answer with a body of so many bytes that a writer makes when it is sent, so that it is never
+ * whole in memory. The writer hands it on by fynq_reply_piece(), and blocks its worker while the
+ * reader is slow, for as long as each piece takes 30 s at most. Where it fails before its first
+ * piece, the answer becomes the problem that it recorded; later, or with too few bytes, the
+ * connection is broken off, so that no client takes what came for the whole. arg must live until
+ * the request ends. A HEAD asks for no writer.
+ */
+enum fynq_err fynq_reply_written(struct fynq_req *rq, int status, const char *media_type,
+    int64_t bytes, fynq_reply_writer *writer, void *arg);
+
+/* The next piece of such a body. False where the reader is gone; then the writer should end. */
+bool fynq_reply_piece(struct fynq_req *rq, struct fynq_str bytes);
+
+/*
+ * The same with the first bytes of a regular file, which is read from its beginning. fd must stay
+ * open until the request ends, as an upload's does.
  */
 enum fynq_err fynq_reply_file(
     struct fynq_req *rq, int status, const char *media_type, int fd, int64_t bytes);
@@ -54,7 +67,10 @@ void fynq_reply_problem(struct fynq_req *rq);
  */
 void fynq_reply_head(const struct fynq_req *rq, struct fynq_buf *out);
 
-/* Send the whole answer, blocking. False where the client or the server in front is gone. */
+/*
+ * Send the whole answer, blocking. False where it did not get there whole: the client or the server
+ * in front is gone, or a writer failed.
+ */
 bool fynq_reply_send(struct fynq_req *rq);
 
 #endif

@@ -158,12 +158,31 @@ fynq_who_name(enum fynq_who who)
 	return names[who];
 }
 
+static const char *
+kind_of(const struct fynq_route *route)
+{
+	if (route->streams)
+		return "stream";
+	return route->body_max >= FYNQ_ROUTE_UPLOAD ? "upload" : "-";
+}
+
+static bool
+has_secret_query(const struct fynq_route *route)
+{
+	enum { SECRET_QUERY = FYNQ_IN_QUERY | FYNQ_SECRET };
+
+	for (const struct fynq_field *f = route->in; f != NULL && f->name != NULL; f++)
+		if ((f->flags & SECRET_QUERY) == SECRET_QUERY)
+			return true;
+	return false;
+}
+
 void
 fynq_routes_print(struct fynq_buf *out, const struct fynq_route *routes)
 {
 	for (; routes->path != NULL; routes++)
-		fynq_buf_printf(out, "%s\t%s\t%s\t%zu\t%s\n", fynq_method_name(routes->method),
+		fynq_buf_printf(out, "%s\t%s\t%s\t%zu\t%s\t%s\n", fynq_method_name(routes->method),
 		    routes->path, fynq_who_name(routes->who),
 		    routes->body_max > 0 ? routes->body_max : (size_t)fynq_config.body_max,
-		    routes->streams ? "stream" : "-");
+		    kind_of(routes), has_secret_query(routes) ? "secret" : "-");
 }

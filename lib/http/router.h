@@ -35,6 +35,7 @@ struct fynq_route {
 			       the only one where out is NULL */
 	bool paged;	    /* takes limit and cursor; out describes one item of the page */
 	bool streams;	    /* may answer as text/event-stream */
+	bool ranges;	    /* may answer with a part; see http/range.h */
 	const char *header; /* a request header that it reads; one of http/openapi.c's */
 	const enum fynq_err
 	    *errors; /* beyond those that its other columns imply; ends in FYNQ_OK */
@@ -63,9 +64,13 @@ struct fynq_str fynq_route_arg(const struct fynq_req *rq, const char *name);
 /* "anyone", "user", "teacher" or "admin". */
 const char *fynq_who_name(enum fynq_who who);
 
+/* A route that takes bodies of so many bytes takes uploads, and a server in front is told so. */
+enum { FYNQ_ROUTE_UPLOAD = 100000000 };
+
 /*
- * One line a row: method, path, who, body_max in bytes, "stream" or "-"; tabs between them. Where
- * a row has no body_max it is that of fynq_config, which must be loaded.
+ * One line a row: method, path, who, body_max in bytes, kind, "secret" or "-"; tabs between them.
+ * The kind is "stream", "upload" or "-"; secret: a parameter of its query goes to no log. Where a
+ * row has no body_max it is that of fynq_config, which must be loaded.
  */
 void fynq_routes_print(struct fynq_buf *out, const struct fynq_route *routes);
 

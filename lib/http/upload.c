@@ -3,15 +3,14 @@
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/config.h"
+#include "base/disk.h"
 #include "base/log.h"
 #include "http/upload.h"
 
 enum {
-	FOLDER_MODE = 0750, /* As the store's folders have it, whoever makes them. */
 	/* Who may read the file is said once it has a name (storage/store.h). */
 	FILE_MODE = 0600,
 	/*
@@ -56,13 +55,6 @@ open_nameless(const char *folder)
 	return fd;
 }
 
-/* What another process makes at the same time is as good. */
-static bool
-make_folder(const char *path)
-{
-	return mkdir(path, FOLDER_MODE) == 0 ? chmod(path, FOLDER_MODE) == 0 : errno == EEXIST;
-}
-
 static void
 close_upload(void *arg)
 {
@@ -77,8 +69,8 @@ fynq_upload_open(struct fynq_req *rq, struct fynq_upload *u_r)
 	*u_r = (struct fynq_upload){ .fd = -1 };
 	snprintf(folder, sizeof(folder), "%s/tmp", fynq_config.files_dir);
 	u_r->fd = open_nameless(folder);
-	if (u_r->fd < 0 && errno == ENOENT && make_folder(fynq_config.files_dir) &&
-	    make_folder(folder))
+	if (u_r->fd < 0 && errno == ENOENT && fynq_disk_make_folder(fynq_config.files_dir) &&
+	    fynq_disk_make_folder(folder))
 		u_r->fd = open_nameless(folder);
 	if (u_r->fd < 0)
 		return fail(rq, "make a file");
@@ -106,7 +98,7 @@ fynq_upload_add(
 	int64_t before = u->bytes;
 
 	if (d != NULL)
-		fynq_digest_add(d, bytes);
+		fynq_digest_begin(d, bytes);
 	u->bytes += (int64_t)bytes.n;
 	while (bytes.n > 0) {
 		ssize_t n = write(u->fd, bytes.p, bytes.n);

@@ -35,7 +35,10 @@ struct fynq_upload {
  */
 enum fynq_err fynq_upload_open(struct fynq_req *rq, struct fynq_upload *u_r) FYNQ_MUST_CHECK;
 
-/* Append to it, and to the digest where d is not NULL. The same errors. */
+/*
+ * Append to it, and to the digest where d is not NULL, for which bytes must stay as
+ * fynq_digest_begin() says. The same errors.
+ */
 enum fynq_err fynq_upload_add(struct fynq_req *rq, struct fynq_upload *u, struct fynq_digest *d,
     struct fynq_str bytes) FYNQ_MUST_CHECK;
 

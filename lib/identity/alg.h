@@ -43,10 +43,4 @@ bool fynq_alg_verify(
 bool fynq_alg_sign(enum fynq_alg alg, EVP_PKEY *pkey, struct fynq_str text,
     unsigned char signature_r[static FYNQ_SIGNATURE_MAX], size_t *n_r);
 
-/* HS256 by its secret. */
-enum { FYNQ_HMAC_SIZE = 32 };
-bool fynq_hmac_sign(
-    struct fynq_str secret, struct fynq_str text, unsigned char mac_r[static FYNQ_HMAC_SIZE]);
-bool fynq_hmac_verify(struct fynq_str secret, struct fynq_str text, struct fynq_str mac);
-
 #endif

@@ -1,5 +1,6 @@
 
 #include "base/config.h"
+#include "base/hmac.h"
 #include "base/log.h"
 #include "http/json.h"
 #include "identity/claims.h"

@@ -102,13 +102,17 @@ start_detached(void *arg)
 	rq->detached(rq);
 }
 
-/* The answer leaves; then park or close the connection. */
+/*
+ * The answer leaves; then park or close the connection. One that is not whole is left without its
+ * end, which tells the server in front.
+ */
 static void
 answer(struct fynq_req *rq)
 {
-	fynq_reply_send(rq);
+	bool whole = fynq_reply_send(rq);
+
 	fynq_access_log(rq);
-	if (fynq_req_finish(rq) && !loop.draining)
+	if (whole && fynq_req_finish(rq) && !loop.draining)
 		park(rq);
 	else
 		fynq_req_free(&rq);

@@ -64,6 +64,7 @@ struct size {
 /* One picture's way. */
 struct job {
 	struct fynq_req *rq;
+	struct fynq_str field;
 	const struct kind *kind;
 	int64_t deadline_us; /* of all its children together */
 	int in, out;
@@ -107,32 +108,32 @@ leave(void)
 }
 
 static enum fynq_err
-bad_image(struct fynq_req *rq, const char *code, const char *message)
+bad_image(const struct job *job, const char *code, const char *message)
 {
-	fynq_fault(rq, FYNQ_STR("image"), code, "%s", message);
+	fynq_fault(job->rq, job->field, code, "%s", message);
 	return FYNQ_E_INVALID;
 }
 
 static enum fynq_err
-find_kind(struct fynq_req *rq, int fd, const struct kind **kind_r)
+find_kind(struct job *job)
 {
 	char head[FYNQ_SNIFF_BYTES], type[FYNQ_MEDIA_TYPE_SIZE];
-	ssize_t n = pread(fd, head, sizeof(head), 0);
+	ssize_t n = pread(job->in, head, sizeof(head), 0);
 
 	if (n < 0) {
 		fynq_log(FYNQ_LOG_ERROR, "storage", "cannot read a picture: %s", strerror(errno));
-		return fynq_fail(rq, FYNQ_E_STORAGE_UNAVAILABLE, NULL);
+		return fynq_fail(job->rq, FYNQ_E_STORAGE_UNAVAILABLE, NULL);
 	}
 	if (!fynq_sniff((struct fynq_str){ head, (size_t)n }, type))
-		return fynq_fail(rq, FYNQ_E_PICTURES_UNAVAILABLE, NULL);
+		return fynq_fail(job->rq, FYNQ_E_PICTURES_UNAVAILABLE, NULL);
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
-		*kind_r = &kinds[i];
+		job->kind = &kinds[i];
 		if (strcmp(type, kinds[i].media_type) == 0)
 			return FYNQ_OK;
 	}
-	fynq_fault(rq, FYNQ_STR("image"), "type",
+	fynq_fault(job->rq, job->field, "type",
 	    "It must be a JPEG, PNG, WebP or HEIC picture; it is %s.", type);
-	return fynq_fail(rq, FYNQ_E_MEDIA_TYPE, NULL);
+	return fynq_fail(job->rq, FYNQ_E_MEDIA_TYPE, NULL);
 }
 
 /* The child did not do it: say whose fault that is. */
@@ -154,7 +155,7 @@ explain(const struct job *job, const char *program, enum fynq_child_end end,
 		if (use->cpu_us < fynq_config.image_seconds * 1000000 / 4)
 			return fynq_fail(
 			    job->rq, FYNQ_E_BUSY, "The picture could not be prepared in time.");
-		return bad_image(job->rq, "too_large", "It takes too long to prepare.");
+		return bad_image(job, "too_large", "It takes too long to prepare.");
 	case FYNQ_CHILD_CRASHED:
 		fynq_log(FYNQ_LOG_WARN, "picture", "%s crashed, with %lld MB", program,
 		    (long long)use->memory >> 20);
@@ -162,7 +163,7 @@ explain(const struct job *job, const char *program, enum fynq_child_end end,
 	default:
 		break;
 	}
-	return bad_image(job->rq, "format", "It is damaged or cut off.");
+	return bad_image(job, "format", "It is damaged or cut off.");
 }
 
 /* Run a program of libvips with arguments that follow its name, from in to out. */
@@ -218,7 +219,7 @@ look(const struct job *job, int fd, char header_r[static HEADER_MAX], struct siz
 	FYNQ_TRY(e);
 	header_r[n > 0 ? n : 0] = '\0';
 	if (sscanf(header_r, "%9dx%9d ", &size_r->width, &size_r->height) != 2)
-		return bad_image(job->rq, "format", "It cannot be read.");
+		return bad_image(job, "format", "It cannot be read.");
 	return FYNQ_OK;
 }
 
@@ -234,13 +235,13 @@ check(struct job *job)
 	if (strstr(header, job->kind->loader) == NULL) {
 		fynq_log(
 		    FYNQ_LOG_WARN, "picture", "libvips takes %s otherwise", job->kind->media_type);
-		return bad_image(job->rq, "format", "It cannot be read.");
+		return bad_image(job, "format", "It cannot be read.");
 	}
 	job->grey = strstr(header, ", b-w, ") != NULL || strstr(header, ", grey16, ") != NULL;
 	pixels = (int64_t)size.width * size.height;
 	if (pixels <= fynq_config.image_pixels)
 		return FYNQ_OK;
-	fynq_fault(job->rq, FYNQ_STR("image"), "too_large",
+	fynq_fault(job->rq, job->field, "too_large",
 	    "It has %lld pixels; at most %lld are allowed.", (long long)pixels,
 	    (long long)fynq_config.image_pixels);
 	return FYNQ_E_INVALID;
@@ -297,9 +298,9 @@ prepare(struct job *job, struct fynq_picture *picture_r)
 	if (job->kind->form == &png && picture_r->bytes > PNG_MAX)
 		FYNQ_TRY(convert(job, &jpeg, picture_r));
 	if (picture_r->bytes == 0)
-		return bad_image(job->rq, "format", "It cannot be read.");
+		return bad_image(job, "format", "It cannot be read.");
 	if (picture_r->bytes > FYNQ_PICTURE_MAX)
-		return bad_image(job->rq, "too_large", "It takes too much room.");
+		return bad_image(job, "too_large", "It takes too much room.");
 	FYNQ_TRY(look(job, job->out, header, &size));
 	picture_r->fd = job->out;
 	picture_r->width = size.width;
@@ -308,16 +309,17 @@ prepare(struct job *job, struct fynq_picture *picture_r)
 }
 
 enum fynq_err
-fynq_picture_prepare(struct fynq_req *rq, int fd_in, int64_t bytes, struct fynq_picture *picture_r)
+fynq_picture_prepare(struct fynq_req *rq, struct fynq_str field, int fd_in, int64_t bytes,
+    struct fynq_picture *picture_r)
 {
-	struct job job = { .rq = rq, .in = fd_in };
+	struct job job = { .rq = rq, .field = field, .in = fd_in };
 	struct fynq_upload out;
 	enum fynq_err e;
 
 	*picture_r = (struct fynq_picture){ .fd = -1 };
 	if (bytes <= 0)
-		return bad_image(rq, "too_short", "It is empty.");
-	FYNQ_TRY(find_kind(rq, fd_in, &job.kind));
+		return bad_image(&job, "too_short", "It is empty.");
+	FYNQ_TRY(find_kind(&job));
 	FYNQ_TRY(fynq_upload_open(rq, &out));
 	job.out = out.fd;
 	FYNQ_TRY(enter(rq));

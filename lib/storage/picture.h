@@ -26,16 +26,17 @@ struct fynq_picture {
 /*
  * Prepare the picture in fd_in, a regular file of so many bytes; its position moves. JPEG, WebP and
  * HEIC become a JPEG; PNG stays one, unless that would be large: then it is a JPEG on white. Of a
- * file with several pictures the first is taken. Blocks, for up to twice FYNQ_IMAGE_SECONDS.
+ * file with several pictures the first is taken. Blocks, for up to twice FYNQ_IMAGE_SECONDS. field
+ * is the request's, for a fault to name.
  *
- *	MEDIA_TYPE            not one of these, by its content; a fault "type" of the field "image"
+ *	MEDIA_TYPE            not one of these, by its content; a fault "type" of the field
  *	INVALID               a fault of that field: "too_large" (its pixels, or what they would
  *	                      take), "format" (it cannot be decoded, as when it is cut off)
  *	BUSY                  FYNQ_IMAGE_PROCESSES are at work, or the machine is too slow
  *	PICTURES_UNAVAILABLE  libvips' programs do not run here; the log says what to install
  *	STORAGE_UNAVAILABLE   FYNQ_FILES_DIR cannot be written
  */
-enum fynq_err fynq_picture_prepare(
-    struct fynq_req *rq, int fd_in, int64_t bytes, struct fynq_picture *picture_r) FYNQ_MUST_CHECK;
+enum fynq_err fynq_picture_prepare(struct fynq_req *rq, struct fynq_str field, int fd_in,
+    int64_t bytes, struct fynq_picture *picture_r) FYNQ_MUST_CHECK;
 
 #endif

@@ -2,9 +2,10 @@
  * Objects as files, FYNQ_FILES_DIR/objects/XX/USERID/OBJECTID, XX the last two digits of the user's
  * id so that no folder grows too long.
  *
- * What is on its way lies in FYNQ_FILES_DIR/incoming, so both must be of one file system.
+ * An upload lies in FYNQ_FILES_DIR/tmp, without a name, and becomes the object by being given one:
+ * its bytes are written once. Where that cannot be, they are copied to FYNQ_FILES_DIR/incoming and
+ * renamed, so all three must be of one file system.
  */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -14,22 +15,14 @@
 #include <unistd.h>
 
 #include "base/config.h"
+#include "base/disk.h"
 #include "base/log.h"
-#include "storage/store.h"
+#include "storage/store-local.h"
 
-enum { FOLDER_MODE = 0750, FILE_MODE = 0640, CHUNK = 65536, MOVE_TRIES = 100 };
+enum { FILE_MODE = 0640, CHUNK = 65536, LINK_TRIES = 3, MOVE_TRIES = 100 };
 
-/* How many folders there are above an object, FYNQ_FILES_DIR not counted. */
-enum { FOLDERS = 3 };
-
-/* The paths of one key, NUL-terminated: each folder within the one before, then the object. */
-struct place {
-	const char *folders[FOLDERS];
-	const char *object, *id;
-};
-
-static enum fynq_err
-failed(struct fynq_req *rq, const char *what, const char *path)
+enum fynq_err
+fynq_local_failed(struct fynq_req *rq, const char *what, const char *path)
 {
 	bool full = errno == ENOSPC || errno == EDQUOT;
 
@@ -37,28 +30,30 @@ failed(struct fynq_req *rq, const char *what, const char *path)
 	return fynq_fail(rq, full ? FYNQ_E_INSUFFICIENT_STORAGE : FYNQ_E_STORAGE_UNAVAILABLE, NULL);
 }
 
-static const char *
-path_of(struct fynq_req *rq, const char *name)
+const char *
+fynq_local_path(struct fynq_req *rq, const char *name)
 {
 	return fynq_arena_printf(rq->arena, "%s/%s", fynq_config.files_dir, name).p;
 }
 
-/* The folders down to that user's, from a parsed id, so nothing in it can lead out of the first. */
-static void
-find_folders(struct fynq_req *rq, const struct fynq_uuid *user, struct place *place_r)
+/* From a parsed id, so nothing in it can lead out of the first. */
+void
+fynq_local_folders(
+    struct fynq_req *rq, const struct fynq_uuid *user, struct fynq_local_place *place_r)
 {
 	const char *shard, *owner;
 
-	shard = fynq_arena_printf(rq->arena, "objects/%s", user->text + sizeof(user->text) - 3).p;
+	shard = fynq_arena_printf(rq->arena, "objects/%s", fynq_local_shard(user)).p;
 	owner = fynq_arena_printf(rq->arena, "%s/%s", shard, user->text).p;
-	*place_r = (struct place){
-		.folders = { path_of(rq, "objects"), path_of(rq, shard), path_of(rq, owner) },
+	*place_r = (struct fynq_local_place){
+		.folders = { fynq_local_path(rq, "objects"), fynq_local_path(rq, shard),
+		    fynq_local_path(rq, owner) },
 	};
 }
 
 /* No key becomes a path but one of two UUIDs. */
 static enum fynq_err
-find_place(struct fynq_req *rq, struct fynq_str key, struct place *place_r)
+find_place(struct fynq_req *rq, struct fynq_str key, struct fynq_local_place *place_r)
 {
 	struct fynq_str user_text, id_text;
 	struct fynq_uuid user, id;
@@ -68,37 +63,25 @@ find_place(struct fynq_req *rq, struct fynq_str key, struct place *place_r)
 		fynq_log(FYNQ_LOG_ERROR, "storage", "a key is not USERID/OBJECTID");
 		return fynq_fail(rq, FYNQ_E_STORAGE_UNAVAILABLE, NULL);
 	}
-	find_folders(rq, &user, place_r);
+	fynq_local_folders(rq, &user, place_r);
 	place_r->id = fynq_arena_strdup(rq->arena, fynq_uuid_str(&id));
 	place_r->object = fynq_arena_printf(rq->arena, "%s/%s", place_r->folders[2], id.text).p;
 	return FYNQ_OK;
 }
 
-/*
- * A process that dies here leaves an empty folder, which the next one takes as it is. One that has
- * gone again already, as empty folders of users do, is made again by move_in().
- */
-static bool
-make_folder(const char *path)
-{
-	if (mkdir(path, FOLDER_MODE) != 0)
-		return errno == EEXIST;
-	return chmod(path, FOLDER_MODE) == 0 || errno == ENOENT; /* whatever the umask */
-}
-
 static enum fynq_err
 make_folders(struct fynq_req *rq, const char *const *folders, size_t n)
 {
-	if (!make_folder(fynq_config.files_dir))
-		return failed(rq, "cannot make", fynq_config.files_dir);
+	if (!fynq_disk_make_folder(fynq_config.files_dir))
+		return fynq_local_failed(rq, "cannot make", fynq_config.files_dir);
 	for (size_t i = 0; i < n; i++)
-		if (!make_folder(folders[i]))
-			return failed(rq, "cannot make", folders[i]);
+		if (!fynq_disk_make_folder(folders[i]))
+			return fynq_local_failed(rq, "cannot make", folders[i]);
 	return FYNQ_OK;
 }
 
-static bool
-sync_folder(const char *path)
+bool
+fynq_local_sync(const char *path)
 {
 	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	bool synced = fd >= 0 && fsync(fd) == 0;
@@ -115,13 +98,13 @@ sync_folder(const char *path)
  * been made by another process a moment ago. One that has not changed costs next to nothing.
  */
 static enum fynq_err
-sync_folders(struct fynq_req *rq, const struct place *place)
+sync_folders(struct fynq_req *rq, const struct fynq_local_place *place)
 {
-	for (size_t i = FOLDERS; i-- > 0;)
-		if (!sync_folder(place->folders[i]))
-			return failed(rq, "cannot sync", place->folders[i]);
-	if (!sync_folder(fynq_config.files_dir))
-		return failed(rq, "cannot sync", fynq_config.files_dir);
+	for (size_t i = FYNQ_LOCAL_FOLDERS; i-- > 0;)
+		if (!fynq_local_sync(place->folders[i]))
+			return fynq_local_failed(rq, "cannot sync", place->folders[i]);
+	if (!fynq_local_sync(fynq_config.files_dir))
+		return fynq_local_failed(rq, "cannot sync", fynq_config.files_dir);
 	return FYNQ_OK;
 }
 
@@ -129,14 +112,14 @@ sync_folders(struct fynq_req *rq, const struct place *place)
 static enum fynq_err
 make_incoming(struct fynq_req *rq, const char *name, const char **path_r, int *fd_r)
 {
-	const char *folder = path_of(rq, "incoming");
+	const char *folder = fynq_local_path(rq, "incoming");
 	struct fynq_str path = fynq_arena_printf(rq->arena, "%s/%s-XXXXXX", folder, name);
 	char *made = fynq_arena_strdup(rq->arena, path);
 
 	FYNQ_TRY(make_folders(rq, &folder, 1));
 	*fd_r = mkostemp(made, O_CLOEXEC);
 	*path_r = made;
-	return *fd_r < 0 ? failed(rq, "cannot make", made) : FYNQ_OK;
+	return *fd_r < 0 ? fynq_local_failed(rq, "cannot make", made) : FYNQ_OK;
 }
 
 static bool
@@ -181,41 +164,85 @@ copy(int from, int to, int64_t bytes)
  * remove_object() has it, so it is made until it is not empty any more.
  */
 static bool
-move_in(const char *incoming, const struct place *place)
+move_in(const char *incoming, const struct fynq_local_place *place)
 {
-	const char *owner = place->folders[FOLDERS - 1];
+	const char *owner = place->folders[FYNQ_LOCAL_FOLDERS - 1];
 
 	for (int try = 0; try < MOVE_TRIES; try++)
 		if (rename(incoming, place->object) == 0)
 			return true;
-		else if (errno != ENOENT || !make_folder(owner))
+		else if (errno != ENOENT || !fynq_disk_make_folder(owner))
 			return false;
 	return false;
 }
 
 /*
- * A process that dies before the rename leaves a file in incoming/ that nobody knows of; one that
- * dies after it leaves an object that no row names, as the caller has not added the row yet.
- * Neither does harm but for the room that it takes.
+ * Give an upload its name. Its bytes are on the disk before: a crash never leaves half an object.
+ * An inode whose name was taken from it cannot have one again, nor can one of another file system,
+ * and where the object is there already only a rename replaces it; all these are left to copy_in().
+ *
+ * A process that dies before the link leaves nothing, as the upload has no name.
+ */
+static enum fynq_err
+link_in(struct fynq_req *rq, const struct fynq_object *o, const struct fynq_local_place *place,
+    bool *linked_r)
+{
+	const char *owner = place->folders[FYNQ_LOCAL_FOLDERS - 1];
+	char self[32];
+	struct stat st;
+
+	*linked_r = false;
+	if (fstat(o->fd, &st) != 0 || !S_ISREG(st.st_mode) || st.st_nlink != 0 ||
+	    st.st_size != o->bytes || fchmod(o->fd, FILE_MODE) != 0)
+		return FYNQ_OK;
+	/* What could not be written would be gone from the copy's source, too. */
+	if (fsync(o->fd) != 0)
+		return fynq_local_failed(rq, "cannot write", place->object);
+	snprintf(self, sizeof(self), "/proc/self/fd/%d", o->fd);
+	for (int try = 0; try < LINK_TRIES; try++)
+		if (linkat(AT_FDCWD, self, AT_FDCWD, place->object, AT_SYMLINK_FOLLOW) == 0) {
+			*linked_r = true;
+			break;
+		} else if (errno != ENOENT || !fynq_disk_make_folder(owner)) {
+			break; /* else as move_in() has it */
+		}
+	return FYNQ_OK;
+}
+
+/* A process that dies before the rename leaves a file in incoming/ that nobody knows of; see
+ * fynq_local_sweep(). */
+static enum fynq_err
+copy_in(struct fynq_req *rq, const struct fynq_object *o, const struct fynq_local_place *place)
+{
+	const char *incoming;
+	bool stored;
+	int to;
+
+	FYNQ_TRY(make_incoming(rq, place->id, &incoming, &to));
+	stored = fchmod(to, FILE_MODE) == 0 && copy(o->fd, to, o->bytes) && fsync(to) == 0;
+	if (close(to) != 0 || !stored || !move_in(incoming, place)) {
+		(void)fynq_local_failed(rq, "cannot write", incoming);
+		(void)unlink(incoming);
+		return rq->problem.error;
+	}
+	return FYNQ_OK;
+}
+
+/*
+ * A process that dies once the object has its name leaves an object that no row names, as the
+ * caller has not added the row yet. It does no harm but for the room that it takes.
  */
 static enum fynq_err
 put(struct fynq_req *rq, struct fynq_str key, const struct fynq_object *o)
 {
-	const char *incoming;
-	struct place place;
-	bool stored;
-	int to;
+	struct fynq_local_place place;
+	bool linked;
 
 	FYNQ_TRY(find_place(rq, key, &place));
-	FYNQ_TRY(make_folders(rq, place.folders, FOLDERS));
-	FYNQ_TRY(make_incoming(rq, place.id, &incoming, &to));
-	/* Its bytes are on the disk before its name is: a crash never leaves half an object. */
-	stored = fchmod(to, FILE_MODE) == 0 && copy(o->fd, to, o->bytes) && fsync(to) == 0;
-	if (close(to) != 0 || !stored || !move_in(incoming, &place)) {
-		(void)failed(rq, "cannot write", incoming);
-		(void)unlink(incoming);
-		return rq->problem.error;
-	}
+	FYNQ_TRY(make_folders(rq, place.folders, FYNQ_LOCAL_FOLDERS));
+	FYNQ_TRY(link_in(rq, o, &place, &linked));
+	if (!linked)
+		FYNQ_TRY(copy_in(rq, o, &place));
 	return sync_folders(rq, &place);
 }
 
@@ -224,7 +251,7 @@ missing_or_failed(struct fynq_req *rq, const char *path)
 {
 	if (errno == ENOENT)
 		return fynq_fail(rq, FYNQ_E_NOT_FOUND, NULL);
-	return failed(rq, "cannot read", path);
+	return fynq_local_failed(rq, "cannot read", path);
 }
 
 static void
@@ -237,7 +264,7 @@ static enum fynq_err
 open_object(struct fynq_req *rq, struct fynq_str key, int *fd_r)
 {
 	int *fd = fynq_arena_alloc(rq->arena, sizeof(*fd));
-	struct place place;
+	struct fynq_local_place place;
 
 	FYNQ_TRY(find_place(rq, key, &place));
 	*fd = open(place.object, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
@@ -251,7 +278,7 @@ open_object(struct fynq_req *rq, struct fynq_str key, int *fd_r)
 static enum fynq_err
 size_of(struct fynq_req *rq, struct fynq_str key, int64_t *bytes_r)
 {
-	struct place place;
+	struct fynq_local_place place;
 	struct stat st;
 
 	FYNQ_TRY(find_place(rq, key, &place));
@@ -269,60 +296,12 @@ size_of(struct fynq_req *rq, struct fynq_str key, int64_t *bytes_r)
 static enum fynq_err
 remove_object(struct fynq_req *rq, struct fynq_str key)
 {
-	struct place place;
+	struct fynq_local_place place;
 
 	FYNQ_TRY(find_place(rq, key, &place));
 	if (unlink(place.object) != 0 && errno != ENOENT)
-		return failed(rq, "cannot remove", place.object);
-	(void)rmdir(place.folders[FOLDERS - 1]); /* refused while others are in it */
-	return FYNQ_OK;
-}
-
-/* Everything in a folder of objects, which has no folders itself. */
-static bool
-empty_folder(DIR *dir)
-{
-	struct dirent *entry;
-
-	for (;;) {
-		errno = 0;
-		if ((entry = readdir(dir)) == NULL)
-			return errno == 0;
-		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
-			continue;
-		if (unlinkat(dirfd(dir), entry->d_name, 0) != 0 && errno != ENOENT)
-			return false;
-	}
-}
-
-/*
- * The folder goes with what is in it; where another process puts an object into it meanwhile, that
- * and the folder stay. Here the folder above is synced: nobody would look for what came back.
- */
-static enum fynq_err
-remove_user(struct fynq_req *rq, struct fynq_str user_text)
-{
-	struct fynq_uuid user;
-	struct place place;
-	const char *owner;
-	bool emptied;
-	DIR *dir;
-	int error;
-
-	if (!fynq_uuid_parse(user_text, &user))
-		return fynq_fail(rq, FYNQ_E_STORAGE_UNAVAILABLE, NULL);
-	find_folders(rq, &user, &place);
-	owner = place.folders[FOLDERS - 1];
-	if ((dir = opendir(owner)) == NULL)
-		return errno == ENOENT ? FYNQ_OK : failed(rq, "cannot read", owner);
-	emptied = empty_folder(dir);
-	error = errno;
-	closedir(dir);
-	errno = error;
-	if (!emptied || (rmdir(owner) != 0 && errno != ENOENT))
-		return failed(rq, "cannot empty", owner);
-	if (!sync_folder(place.folders[FOLDERS - 2]))
-		return failed(rq, "cannot sync", place.folders[FOLDERS - 2]);
+		return fynq_local_failed(rq, "cannot remove", place.object);
+	(void)rmdir(place.folders[FYNQ_LOCAL_FOLDERS - 1]); /* refused while others are in it */
 	return FYNQ_OK;
 }
 
@@ -339,10 +318,12 @@ fetch(struct fynq_req *rq, struct fynq_str key, int64_t from, int64_t n, fynq_st
 	FYNQ_TRY(open_object(rq, key, &fd));
 	for (int64_t end = from + n; from < end && e == FYNQ_OK; from += got) {
 		got = pread(fd, chunk, end - from < CHUNK ? (size_t)(end - from) : CHUNK, from);
+		if (got == 0)
+			errno = ENODATA; /* shorter than was said */
 		if (got < 0 && errno == EINTR)
 			got = 0;
 		else if (got <= 0)
-			e = failed(rq, "cannot read", key.p);
+			e = fynq_local_failed(rq, "cannot read", key.p);
 		else if (!take(arg, (struct fynq_str){ chunk, (size_t)got }))
 			e = fynq_fail(rq, FYNQ_E_INTERRUPTED, NULL);
 	}
@@ -351,17 +332,9 @@ fetch(struct fynq_req *rq, struct fynq_str key, int64_t from, int64_t n, fynq_st
 }
 
 static enum fynq_err
-list(struct fynq_req *rq, fynq_store_visit *visit, void *arg)
-{
-	(void)visit;
-	(void)arg;
-	return fynq_fail(rq, FYNQ_E_STORAGE_UNAVAILABLE, NULL);
-}
-
-static enum fynq_err
 path(struct fynq_req *rq, struct fynq_str key, struct fynq_str *path_r)
 {
-	struct place place;
+	struct fynq_local_place place;
 	size_t above;
 
 	FYNQ_TRY(find_place(rq, key, &place));
@@ -377,7 +350,8 @@ const struct fynq_store fynq_store_local = {
 	.fetch = fetch,
 	.size = size_of,
 	.remove = remove_object,
-	.remove_user = remove_user,
-	.list = list,
+	.remove_user = fynq_local_remove_user,
+	.list = fynq_local_list,
+	.sweep = fynq_local_sweep,
 	.path = path,
 };

@@ -73,6 +73,12 @@ struct fynq_store {
 	enum fynq_err (*list)(struct fynq_req *rq, fynq_store_visit *visit, void *arg);
 
 	/*
+	 * Remove what puts left behind that died before that time, in seconds since 1970, or only
+	 * count it; NULL where they leave nothing. A put that is at it does not come to that age.
+	 */
+	enum fynq_err (*sweep)(struct fynq_req *rq, int64_t before, bool remove, int64_t *n_r);
+
+	/*
 	 * Where the object lies below FYNQ_FILES_DIR/objects, for a server in front to send;
 	 * whether it is there is not looked at. NULL where a store has no such files.
 	 */
@@ -97,6 +103,13 @@ const struct fynq_store *fynq_store_named(struct fynq_str name);
 /* USERID/OBJECTID, in the request's arena. */
 struct fynq_str fynq_store_key(
     struct fynq_req *rq, struct fynq_str user, const struct fynq_uuid *id);
+
+/*
+ * Whether the settings suffice for that store, FYNQ_STORAGE or not. False with a line for each
+ * fault in problems_r, each of which begins with about.
+ */
+bool fynq_store_check(
+    const struct fynq_store *store, const char *about, struct fynq_buf *problems_r);
 
 /*
  * Once at start: whether FYNQ_STORAGE names a store and its settings suffice. False with a line for

@@ -10,6 +10,7 @@
 #include "tutor/client.h"
 #include "tutor/context.h"
 #include "tutor/events.h"
+#include "tutor/grounding.h"
 #include "tutor/handover.h"
 #include "tutor/runner.h"
 #include "tutor/tutor.h"
@@ -99,7 +100,7 @@ replay(struct fynq_req *rq, const struct fynq_uuid *reply, bool events)
 
 /* Have Gemini asked, or an answer told that is there already; the question is stored. */
 static enum fynq_err
-answer(struct fynq_req *rq, const struct fynq_turn *turn, const struct fynq_opening *opening,
+answer(struct fynq_req *rq, struct fynq_turn *turn, struct fynq_opening *opening,
     struct fynq_answer_start *start)
 {
 	struct fynq_buf body = FYNQ_BUF_INIT(REQUEST_MAX);
@@ -109,6 +110,8 @@ answer(struct fynq_req *rq, const struct fynq_turn *turn, const struct fynq_open
 	start->opening = opening;
 	start->body = &body;
 	if (opening->cached.parts.n == 0)
+		e = fynq_grounding_find(rq, turn, opening);
+	if (opening->cached.parts.n == 0 && e == FYNQ_OK)
 		e = fynq_context_build(rq, turn, opening, &body);
 	if (e != FYNQ_OK) {
 		/* Whoever beats next marks the reply failed. */
@@ -181,8 +184,10 @@ enum fynq_err
 fynq_tutor_ask(struct fynq_req *rq, const struct fynq_question *question,
     const struct fynq_upload *upload, bool events)
 {
+	const struct fynq_str field = FYNQ_STR("image");
 	struct fynq_question shown = *question;
 	struct fynq_picture picture;
+	struct fynq_new_file file;
 	struct fynq_uuid earlier;
 	bool stored;
 	enum fynq_err e;
@@ -199,8 +204,10 @@ fynq_tutor_ask(struct fynq_req *rq, const struct fynq_question *question,
 	FYNQ_TRY(fynq_turn_earlier(rq, &earlier));
 	if (earlier.text[0] != '\0')
 		return replay(rq, &earlier, events);
-	FYNQ_TRY(fynq_picture_prepare(rq, upload->fd, upload->bytes, &picture));
-	FYNQ_TRY(fynq_file_add(rq, FYNQ_STR("chat"), &picture, upload->name, &shown.file));
+	FYNQ_TRY(fynq_picture_prepare(rq, field, upload->fd, upload->bytes, &picture));
+	file = fynq_file_of_picture(&picture, FYNQ_STR("chat"), field, upload->name);
+	FYNQ_TRY(fynq_files_add(rq, &file, 1, NULL, NULL));
+	shown.file = file.id;
 	e = ask(rq, &shown, events, &stored);
 	if (!stored && e != FYNQ_E_DB_UNAVAILABLE && e != FYNQ_E_DB_TIMEOUT)
 		fynq_file_drop(rq, &shown.file);

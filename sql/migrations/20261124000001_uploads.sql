@@ -73,13 +73,17 @@ comment on table fynq.uploads is 'Objects on their way into the store, by their 
 create index uploads_user_id_idx on fynq.uploads (user_id);
 create index uploads_began_at_idx on fynq.uploads (began_at);
 
+-- What a request with an Idempotency-Key has stored.
+alter table fynq.requests add column file_ids uuid[];
+comment on column fynq.requests.file_ids is 'The files; their rows may be gone.';
+
 revoke all on table fynq.file_usage, fynq.uploads from public, anon, authenticated;
 grant select, insert, update, delete on table fynq.file_usage, fynq.uploads to service_role;
 
 -- A user's limits of files, what they use of each, and how much of it. The arguments are the limits
 -- of the role, which user_limits goes before; null and 0 are none.
 create function fynq.file_limits(owner uuid, file_bytes bigint, storage_bytes bigint,
-  storage_files int, uploads_day int)
+  storage_files bigint, uploads_day bigint)
 returns table (counted text, most bigint, used bigint)
 language sql stable as $$
   select w.counted, nullif(w.most, 0), w.used
@@ -89,18 +93,18 @@ language sql stable as $$
   cross join lateral (values
     ('file_bytes', coalesce(l.file_bytes, file_limits.file_bytes), 0::bigint),
     ('storage_bytes', coalesce(l.storage_bytes, file_limits.storage_bytes), coalesce(u.bytes, 0)),
-    ('storage_files', coalesce(l.storage_files, file_limits.storage_files)::bigint,
+    ('storage_files', coalesce(l.storage_files, file_limits.storage_files),
       coalesce(u.files, 0)::bigint),
-    ('uploads_day', coalesce(l.uploads_day, file_limits.uploads_day)::bigint,
+    ('uploads_day', coalesce(l.uploads_day, file_limits.uploads_day),
       case when u.day = (now() at time zone 'UTC')::date then u.day_files else 0 end::bigint)
   ) as w (counted, most, used)
 $$;
-comment on function fynq.file_limits(uuid, bigint, bigint, int, int) is
+comment on function fynq.file_limits(uuid, bigint, bigint, bigint, bigint) is
   'What a user''s files take of their limits.';
 
 -- The first limit that has no room for files of these sizes; null where all have.
 create function fynq.file_refusal(owner uuid, sizes bigint[], file_bytes bigint,
-  storage_bytes bigint, storage_files int, uploads_day int)
+  storage_bytes bigint, storage_files bigint, uploads_day bigint)
 returns table (limit_name text, limit_value bigint)
 language sql stable as $$
   select l.counted, l.most
@@ -114,13 +118,13 @@ language sql stable as $$
   order by l.n
   limit 1
 $$;
-comment on function fynq.file_refusal(uuid, bigint[], bigint, bigint, int, int) is
+comment on function fynq.file_refusal(uuid, bigint[], bigint, bigint, bigint, bigint) is
   'Which limit refuses files of these sizes.';
 
 -- Begins the upload of objects with these ids, where the limits have room for them. A row says which
 -- limit refuses; none where none does.
 create function fynq.upload_begin(owner uuid, ids uuid[], sizes bigint[], file_bytes bigint,
-  storage_bytes bigint, storage_files int, uploads_day int)
+  storage_bytes bigint, storage_files bigint, uploads_day bigint)
 returns table (limit_name text, limit_value bigint)
 language plpgsql set search_path = '' as $$
 begin
@@ -132,16 +136,19 @@ begin
   end if;
 end
 $$;
-comment on function fynq.upload_begin(uuid, uuid[], bigint[], bigint, bigint, int, int) is
+comment on function fynq.upload_begin(uuid, uuid[], bigint[], bigint, bigint, bigint, bigint) is
   'Begins an upload, or says which limit refuses it.';
 
--- Ends it: adds the rows of the objects, all or none. files is an array of rows of public.files, as
--- JSON. The lock on the user's usage makes their uploads one after the other, so that two at once do
--- not both find the last room. May be run again. A row says why there are none: the limit that
--- refuses, or 'upload', where the upload was given up meanwhile.
+-- Ends it: adds the rows of the objects, all or none, and with them the request's Idempotency-Key,
+-- where it has one. files is an array of rows of public.files, as JSON. The lock on the user's usage
+-- makes their uploads one after the other, so that two at once do not both find the last room. May be
+-- run again. A row says why there are none: the limit that refuses; 'upload', where the upload was
+-- given up meanwhile; 'earlier', where a request with the key was first, with the files that it
+-- stored; 'key', where that was another request. The upload is over in any case, and its objects are
+-- the caller's to remove.
 create function fynq.upload_end(owner uuid, files jsonb, file_bytes bigint, storage_bytes bigint,
-  storage_files int, uploads_day int)
-returns table (limit_name text, limit_value bigint)
+  storage_files bigint, uploads_day bigint, key text default null, fingerprint text default null)
+returns table (limit_name text, limit_value bigint, earlier uuid[])
 language plpgsql set search_path = '' as $$
 declare
   fresh public.files[];
@@ -161,39 +168,55 @@ begin
   delete from fynq.uploads u using unnest(fresh) f where u.id = f.id and u.user_id = owner;
   get diagnostics begun = row_count;
   if begun < cardinality(fresh) then
-    return query select 'upload', null::bigint;
+    return query select 'upload', null::bigint, null::uuid[];
     return;
   end if;
 
-  return query select r.limit_name, r.limit_value from fynq.file_refusal(owner, sizes, file_bytes,
-    storage_bytes, storage_files, uploads_day) r;
-  if not found then
-    insert into public.files
-      (id, user_id, purpose, name, media_type, bytes, sha256, width, height)
-    select f.id, owner, f.purpose, f.name, f.media_type, f.bytes, f.sha256, f.width, f.height
-    from unnest(fresh) f;
+  if upload_end.key is not null
+    and not (select c.mine from fynq.claim(owner, upload_end.key, upload_end.fingerprint, null, null) c)
+  then
+    return query
+      select case when r.fingerprint = upload_end.fingerprint then 'earlier' else 'key' end,
+        null::bigint, r.file_ids
+      from fynq.requests r where r.user_id = owner and r.key = upload_end.key;
+    return;
   end if;
+
+  return query select r.limit_name, r.limit_value, null::uuid[]
+    from fynq.file_refusal(owner, sizes, file_bytes, storage_bytes, storage_files, uploads_day) r;
+  if found then
+    delete from fynq.requests r where r.user_id = owner and r.key = upload_end.key;
+    return;
+  end if;
+
+  insert into public.files
+    (id, user_id, purpose, name, media_type, bytes, sha256, width, height)
+  select f.id, owner, f.purpose, f.name, f.media_type, f.bytes, f.sha256, f.width, f.height
+  from unnest(fresh) f;
+  update fynq.requests r set file_ids = (select array_agg(f.id) from unnest(fresh) f)
+  where r.user_id = owner and r.key = upload_end.key;
 end
 $$;
-comment on function fynq.upload_end(uuid, jsonb, bigint, bigint, int, int) is
+comment on function fynq.upload_end(uuid, jsonb, bigint, bigint, bigint, bigint, text, text) is
   'Adds the rows of objects that were put.';
 
-revoke all on function fynq.file_limits(uuid, bigint, bigint, int, int),
-  fynq.file_refusal(uuid, bigint[], bigint, bigint, int, int),
-  fynq.upload_begin(uuid, uuid[], bigint[], bigint, bigint, int, int),
-  fynq.upload_end(uuid, jsonb, bigint, bigint, int, int) from public;
-grant execute on function fynq.file_limits(uuid, bigint, bigint, int, int),
-  fynq.file_refusal(uuid, bigint[], bigint, bigint, int, int),
-  fynq.upload_begin(uuid, uuid[], bigint[], bigint, bigint, int, int),
-  fynq.upload_end(uuid, jsonb, bigint, bigint, int, int) to service_role;
+revoke all on function fynq.file_limits(uuid, bigint, bigint, bigint, bigint),
+  fynq.file_refusal(uuid, bigint[], bigint, bigint, bigint, bigint),
+  fynq.upload_begin(uuid, uuid[], bigint[], bigint, bigint, bigint, bigint),
+  fynq.upload_end(uuid, jsonb, bigint, bigint, bigint, bigint, text, text) from public;
+grant execute on function fynq.file_limits(uuid, bigint, bigint, bigint, bigint),
+  fynq.file_refusal(uuid, bigint[], bigint, bigint, bigint, bigint),
+  fynq.upload_begin(uuid, uuid[], bigint[], bigint, bigint, bigint, bigint),
+  fynq.upload_end(uuid, jsonb, bigint, bigint, bigint, bigint, text, text) to service_role;
 
 -- migrate:down
 
-drop function fynq.upload_end(uuid, jsonb, bigint, bigint, int, int);
-drop function fynq.upload_begin(uuid, uuid[], bigint[], bigint, bigint, int, int);
-drop function fynq.file_refusal(uuid, bigint[], bigint, bigint, int, int);
-drop function fynq.file_limits(uuid, bigint, bigint, int, int);
+drop function fynq.upload_end(uuid, jsonb, bigint, bigint, bigint, bigint, text, text);
+drop function fynq.upload_begin(uuid, uuid[], bigint[], bigint, bigint, bigint, bigint);
+drop function fynq.file_refusal(uuid, bigint[], bigint, bigint, bigint, bigint);
+drop function fynq.file_limits(uuid, bigint, bigint, bigint, bigint);
 drop table fynq.uploads;
+alter table fynq.requests drop column file_ids;
 alter table public.user_limits
   drop column file_bytes,
   drop column storage_bytes,

@@ -20,7 +20,9 @@ select set_eq($$
 $$, $$ values
   ('user_id', 'uuid', true), ('messages_minute', 'integer', false),
   ('messages_day', 'integer', false), ('tokens_minute', 'bigint', false),
-  ('tokens_day', 'bigint', false)
+  ('tokens_day', 'bigint', false), ('file_bytes', 'bigint', false),
+  ('storage_bytes', 'bigint', false), ('storage_files', 'integer', false),
+  ('uploads_day', 'integer', false)
 $$, 'columns of user_limits');
 select set_eq($$ select name, type, required from pg_temp.columns('fynq.rates') $$, $$ values
   ('user_id', 'uuid', true), ('started_at', 'timestamp with time zone', true),

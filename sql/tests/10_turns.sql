@@ -17,7 +17,7 @@ $$, 'columns of summaries');
 select set_eq($$ select name, type, required from pg_temp.columns('fynq.requests') $$, $$ values
   ('user_id', 'uuid', true), ('key', 'text', true), ('fingerprint', 'text', true),
   ('chat_id', 'uuid', false), ('reply_id', 'uuid', false),
-  ('created_at', 'timestamp with time zone', true)
+  ('created_at', 'timestamp with time zone', true), ('file_ids', 'uuid[]', false)
 $$, 'columns of requests');
 select set_eq($$ select name, type, required from pg_temp.columns('fynq.answers') $$, $$ values
   ('hash', 'text', true), ('content', 'text', true), ('parts', 'jsonb', true),

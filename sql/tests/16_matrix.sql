@@ -56,13 +56,14 @@ $$;
 
 -- The statement that makes an actor's row.
 create function pg_temp.making(r judged, who text) returns text language sql as $$
-  select replace(replace(replace(replace(replace(replace(
+  select replace(replace(replace(replace(replace(replace(replace(
     format('insert into %s %s', r.relation, r.made),
     '$user', quote_literal(pg_temp.uid(who)) || '::uuid'),
     '$id', pg_temp.row_of(r.relation, who)),
     '$chat', pg_temp.row_of('public.chats', who)),
     '$message', pg_temp.row_of('public.messages', who)),
     '$file', pg_temp.row_of('public.files', who)),
+    '$content', pg_temp.row_of('public.contents', who)),
     '$session', pg_temp.row_of('auth.sessions', who))
 $$;
 
@@ -113,7 +114,8 @@ declare
   there bigint;
 begin
   for r in select * from judged order by array_position(array['auth.users', 'auth.sessions',
-    'auth.refresh_tokens', 'public.profiles', 'public.chats', 'public.messages'], relation) loop
+    'auth.refresh_tokens', 'public.profiles', 'public.chats', 'public.messages', 'public.contents'],
+    relation) loop
     foreach who in array case when r.owner is null then array['student']
         else array['student', 'other', 'teacher', 'admin'] end loop
       execute format('select count(*) from %s', r.relation)

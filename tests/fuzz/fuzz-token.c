@@ -11,6 +11,7 @@
 #include <openssl/err.h>
 
 #include "base/config.h"
+#include "base/hmac.h"
 #include "http/json.h"
 #include "identity/gotrue.h"
 #include "identity/jwk.h"

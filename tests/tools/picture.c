@@ -34,11 +34,17 @@ write_result(const struct fynq_picture *picture, const char *path)
 static enum fynq_err
 keep(struct fynq_req *rq, char **args, const struct fynq_picture *picture, struct fynq_uuid *id_r)
 {
+	struct fynq_new_file file;
+
 	if (args[0] == NULL || args[1] == NULL)
 		return FYNQ_OK;
 	fynq_db_init();
 	rq->caller.id = fynq_str_of(args[0]);
-	return fynq_file_add(rq, FYNQ_STR("chat"), picture, fynq_str_of(args[1]), id_r);
+	file = fynq_file_of_picture(
+	    picture, FYNQ_STR("chat"), FYNQ_STR("image"), fynq_str_of(args[1]));
+	FYNQ_TRY(fynq_files_add(rq, &file, 1, NULL, NULL));
+	*id_r = file.id;
+	return FYNQ_OK;
 }
 
 static void
@@ -86,7 +92,7 @@ main(int argc, char **argv)
 		return 66;
 	}
 	rq = fynq_req_new(-1, true);
-	e = fynq_picture_prepare(rq, fd, st.st_size, &picture);
+	e = fynq_picture_prepare(rq, FYNQ_STR("image"), fd, st.st_size, &picture);
 	good = e != FYNQ_OK || write_result(&picture, argv[2]);
 	if (e == FYNQ_OK)
 		e = keep(rq, argv + 3, &picture, &id);

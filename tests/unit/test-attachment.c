@@ -65,12 +65,60 @@ the_longest(void **state)
 	fynq_req_free(&rq);
 }
 
+#define LONG320 LONG80 LONG80 LONG80 LONG80
+
+/* Names of files that somebody sent. */
+static const struct row files[] = {
+	{ "Blatt 1.jpg", "Blatt 1.jpg", "Blatt%201.jpg" },
+	{ "archive.tar.GZ", "archive.tar.GZ", "archive.tar.GZ" },
+	{ "\xc3\x84.pdf", "_.pdf", "%C3%84.pdf" },
+	{ "no extension", "no extension", "no%20extension" },
+	{ ".profile", "profile", "profile" },
+	{ "ends.", "ends", "ends" },
+	{ "a.b c", "a.b c", "a.b%20c" },
+	{ "a.\xc3\xa4", "a._", "a.%C3%A4" },
+	{ "a.jpg\"; x=\"b.exe", "a.jpg__ x=_b.exe", "a.jpg__%20x%3D_b.exe" },
+	{ "a\\.jpg", "a_.jpg", "a_.jpg" },
+	{ "a\r\nSet-Cookie: b.html", "a__Set-Cookie_ b.html", "a__Set-Cookie_%20b.html" },
+	/* Shown as "photo exe.jpg" where the direction of writing is turned. */
+	{ "photo \xe2\x80\xaegpj.exe", "photo _gpj.exe", "photo%20_gpj.exe" },
+	{ "a.12345678901234567", "a.12345678901234567", "a.12345678901234567" },
+	{ LONG320 ".jpg", LONG80 ".jpg", LONG80 ".jpg" },
+	{ LONG320 ".12345678901234567", LONG80, LONG80 },
+	{ "..jpg", "file.jpg", "file.jpg" },
+	{ "", "file", "file" },
+};
+
+static void
+names_of_files(void **state)
+{
+	struct fynq_req *rq = fynq_req_new(-1, true);
+	char want[1024];
+
+	(void)state;
+	for (const struct row *row = files; row < files + LENGTH(files); row++)
+		for (int shown = 0; shown < 2; shown++) {
+			snprintf(want, sizeof(want),
+			    "Content-Disposition: %s; filename=\"%s\"; filename*=UTF-8''%s\r\n",
+			    shown ? "inline" : "attachment", row->ascii, row->encoded);
+			fynq_reply_filename(rq, fynq_str_of(row->name), shown);
+			assert_str(fynq_buf_str(&rq->reply.headers), want);
+			fynq_req_reset(rq);
+		}
+	fynq_reply_filename(rq, (struct fynq_str){ 0 }, true);
+	assert_str(fynq_buf_str(&rq->reply.headers),
+	    "Content-Disposition: inline; filename=\"file\"; filename*=UTF-8''file\r\n");
+	assert_str(fynq_filename(rq, FYNQ_STR("\xc3\x84/\xe2\x80\xae\x01.pdf")), "\xc3\x84___.pdf");
+	fynq_req_free(&rq);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(names),
 		cmocka_unit_test(the_longest),
+		cmocka_unit_test(names_of_files),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

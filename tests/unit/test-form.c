@@ -56,7 +56,7 @@ static const struct fynq_field plain_in[] = {
 	FYNQ_FIELD_END,
 };
 
-enum { BODY_MAX = 600000 };
+enum { BODY_MAX = 1100000 };
 
 static char folder[] = "/tmp/fynq-test-form-XXXXXX";
 static struct fynq_req *rq;
@@ -294,7 +294,7 @@ bodies_that_are_refused(void **state)
 		{ "multipart/form-data; boundary=b", "bad_request The body ended early.",
 		    FYNQ_STR_INIT(TITLE END), sizeof(TITLE END) },
 		{ "multipart/form-data; boundary=b",
-		    "too_large The body may have at most 600000 bytes.", FYNQ_STR_INIT(TITLE),
+		    "too_large The body may have at most 1100000 bytes.", FYNQ_STR_INIT(TITLE),
 		    BODY_MAX + 1 },
 		{ "image/png",
 		    "unsupported_media_type The body must be multipart/form-data or "
@@ -360,13 +360,13 @@ static void
 stops_where_it_is_too_large(void **state)
 {
 	(void)state;
-	take_form(large(OPEN("name=image; filename=a"), 500000));
+	take_form(large(OPEN("name=image; filename=a"), 1000000));
 	assert_string_equal(outcome, "too_large image may have at most 100000 bytes.");
-	assert_true(rq->body_read < 100000 + 2 * 65536);
-	take_form(large(OPEN("name=note"), 500000));
+	assert_true(rq->body_read < 100000 + 2 * 262144);
+	take_form(large(OPEN("name=note"), 1000000));
 	assert_string_equal(
 	    outcome, "too_large The form's texts may have at most 262144 bytes together.");
-	assert_true(rq->body_read < 262144 + 2 * 65536);
+	assert_true(rq->body_read < 262144 + 2 * 262144);
 }
 
 static void

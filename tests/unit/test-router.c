@@ -194,8 +194,21 @@ options_need_no_row(void **state)
 static void
 prints(void **state)
 {
+	static const struct fynq_field by_query[] = {
+		{ .name = "at", .flags = FYNQ_IN_QUERY },
+		{ .name = "by", .flags = FYNQ_IN_QUERY | FYNQ_SECRET },
+		FYNQ_FIELD_END,
+	};
+	static const struct fynq_field by_body[] = {
+		{ .name = "at", .flags = FYNQ_IN_QUERY },
+		{ .name = "by", .flags = FYNQ_IN_BODY | FYNQ_SECRET },
+		FYNQ_FIELD_END,
+	};
 	static const struct fynq_route few[] = {
 		ROW(FYNQ_GET, "/a/{id}", FYNQ_ANYONE),
+		ROW(FYNQ_POST, "/u", FYNQ_USER, .body_max = FYNQ_ROUTE_UPLOAD, .in = by_body),
+		ROW(FYNQ_POST, "/v", FYNQ_USER, .body_max = FYNQ_ROUTE_UPLOAD - 1),
+		ROW(FYNQ_GET, "/l", FYNQ_ANYONE, .in = by_query),
 		ROW(FYNQ_POST, "/a", FYNQ_USER, .body_max = 17, .streams = true),
 		ROW(FYNQ_PUT, "/b", FYNQ_TEACHER),
 		ROW(FYNQ_DELETE, "/b", FYNQ_ADMIN),
@@ -206,10 +219,13 @@ prints(void **state)
 	(void)state;
 	fynq_config.body_max = 262144;
 	fynq_routes_print(&out, few);
-	assert_str(fynq_buf_str(&out), "GET\t/a/{id}\tanyone\t262144\t-\n"
-				       "POST\t/a\tuser\t17\tstream\n"
-				       "PUT\t/b\tteacher\t262144\t-\n"
-				       "DELETE\t/b\tadmin\t262144\t-\n");
+	assert_str(fynq_buf_str(&out), "GET\t/a/{id}\tanyone\t262144\t-\t-\n"
+				       "POST\t/u\tuser\t100000000\tupload\t-\n"
+				       "POST\t/v\tuser\t99999999\t-\t-\n"
+				       "GET\t/l\tanyone\t262144\t-\tsecret\n"
+				       "POST\t/a\tuser\t17\tstream\t-\n"
+				       "PUT\t/b\tteacher\t262144\t-\t-\n"
+				       "DELETE\t/b\tadmin\t262144\t-\t-\n");
 	fynq_buf_release(&out);
 }
 

@@ -2,17 +2,18 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
+#include <time.h>
 
 #include "base/config.h"
-#include "storage/file.h"
 #include "http/upload.h"
+#include "storage/file.h"
 #include "storage/store.h"
 #include "unit.h"
 
-#define USER "0190163d-8694-739b-aea5-966c26f8ad90"
-#define ID   "0190163d-8694-739b-aea5-966c26f8ad91"
-#define KEY  FYNQ_STR(USER "/" ID)
+#define USER  "0190163d-8694-739b-aea5-966c26f8ad90"
+#define ID    "0190163d-8694-739b-aea5-966c26f8ad91"
+#define OTHER "0190163d-8694-739b-aea5-966c26f8ad92"
+#define KEY   FYNQ_STR(USER "/" ID)
 
 static char root[64];
 static struct fynq_req *rq;
@@ -59,6 +60,12 @@ mode_of(const char *below)
 	return stat(path, &st) == 0 ? (int)(st.st_mode & 07777) : -1;
 }
 
+static enum fynq_err
+put(struct fynq_str key, int fd, int64_t bytes)
+{
+	return fynq_store_local.put(rq, key, &(struct fynq_object){ fd, bytes, "image/png" });
+}
+
 /* Files in a folder; -1 where there is no such folder. */
 static int
 count(const char *below)
@@ -86,8 +93,7 @@ kept_and_removed(void **state)
 	int fd;
 
 	(void)state;
-	assert_int_equal(
-	    store->put(rq, KEY, &(struct fynq_object){ source, 7, "image/png" }), FYNQ_OK);
+	assert_int_equal(put(KEY, source, 7), FYNQ_OK);
 	assert_int_equal(store->size(rq, KEY, &bytes), FYNQ_OK);
 	assert_int_equal(bytes, 7);
 	assert_int_equal(store->open(rq, KEY, &fd), FYNQ_OK);
@@ -130,15 +136,79 @@ other_keys_are_refused(void **state)
 	for (size_t i = 0; i < LENGTH(keys); i++) {
 		const char *name = keys[i].p;
 
-		assert_case(
-		    store->put(rq, keys[i], &(struct fynq_object){ source, 1, "image/png" }) ==
-			FYNQ_E_STORAGE_UNAVAILABLE,
-		    name);
+		assert_case(put(keys[i], source, 1) == FYNQ_E_STORAGE_UNAVAILABLE, name);
 		assert_case(store->open(rq, keys[i], &fd) == FYNQ_E_STORAGE_UNAVAILABLE, name);
 		assert_case(store->size(rq, keys[i], &bytes) == FYNQ_E_STORAGE_UNAVAILABLE, name);
 		assert_case(store->remove(rq, keys[i]) == FYNQ_E_STORAGE_UNAVAILABLE, name);
 	}
 	assert_int_equal(count("/objects"), -1);
+}
+
+static ino_t
+inode_of(const char *below)
+{
+	char path[256];
+	struct stat st;
+
+	snprintf(path, sizeof(path), "%s%s", fynq_config.files_dir, below);
+	assert_int_equal(stat(path, &st), 0);
+	return st.st_ino;
+}
+
+/* An upload is not written a second time, where the file system can give it a name. */
+static void
+uploads_become_objects(void **state)
+{
+	struct stat st;
+
+	(void)state;
+	assert_int_equal(fstat(source, &st), 0);
+	if (st.st_nlink != 0)
+		skip();
+	assert_int_equal(put(KEY, source, 10), FYNQ_OK);
+	assert_int_equal(inode_of("/objects/90/" USER "/" ID), st.st_ino);
+	assert_int_equal(mode_of("/objects/90/" USER "/" ID), 0640);
+	assert_int_equal(count("/incoming"), -1);
+
+	/* It has a name now: what is put of it again is another file. */
+	assert_int_equal(put(FYNQ_STR(USER "/" OTHER), source, 10), FYNQ_OK);
+	assert_int_not_equal(inode_of("/objects/90/" USER "/" OTHER), st.st_ino);
+	assert_int_equal(count("/incoming"), 0);
+}
+
+/* A second put replaces the object, which may have been damaged. */
+static void
+objects_are_replaced(void **state)
+{
+	struct fynq_upload again;
+	int64_t bytes;
+
+	(void)state;
+	assert_int_equal(put(KEY, source, 7), FYNQ_OK);
+	assert_int_equal(put(KEY, source, 10), FYNQ_OK);
+	assert_int_equal(fynq_store_local.size(rq, KEY, &bytes), FYNQ_OK);
+	assert_int_equal(bytes, 10);
+
+	assert_int_equal(fynq_upload_open(rq, &again), FYNQ_OK);
+	assert_int_equal(write(again.fd, "abcd", 4), 4);
+	assert_int_equal(put(KEY, again.fd, 4), FYNQ_OK);
+	assert_int_equal(fynq_store_local.size(rq, KEY, &bytes), FYNQ_OK);
+	assert_int_equal(bytes, 4);
+	assert_int_equal(count("/objects/90/" USER), 1);
+	assert_int_equal(count("/incoming"), 0);
+}
+
+/* A group that an admin gave to FYNQ_FILES_DIR has all that is in it. */
+static void
+groups_are_inherited(void **state)
+{
+	(void)state;
+	assert_int_equal(chmod(fynq_config.files_dir, 02750), 0);
+	umask(022);
+	assert_int_equal(put(KEY, source, 7), FYNQ_OK);
+	assert_int_equal(mode_of("/incoming"), 02750);
+	assert_int_equal(mode_of("/objects"), 02750);
+	assert_int_equal(mode_of("/objects/90/" USER), 02750);
 }
 
 /* What cannot be stored whole is not stored, and leaves nothing behind. */
@@ -149,10 +219,8 @@ nothing_by_halves(void **state)
 	int64_t bytes;
 
 	(void)state;
-	assert_int_equal(store->put(rq, KEY, &(struct fynq_object){ source, 11, "image/png" }),
-	    FYNQ_E_STORAGE_UNAVAILABLE);
-	assert_int_equal(store->put(rq, KEY, &(struct fynq_object){ -1, 1, "image/png" }),
-	    FYNQ_E_STORAGE_UNAVAILABLE);
+	assert_int_equal(put(KEY, source, 11), FYNQ_E_STORAGE_UNAVAILABLE);
+	assert_int_equal(put(KEY, -1, 1), FYNQ_E_STORAGE_UNAVAILABLE);
 	assert_int_equal(store->size(rq, KEY, &bytes), FYNQ_E_NOT_FOUND);
 	assert_int_equal(count("/incoming"), 0);
 	assert_int_equal(count("/objects/90/" USER), 0);
@@ -166,7 +234,7 @@ no_folder(void **state)
 	(void)state;
 	fynq_config.files_dir = "/proc/nowhere";
 	assert_int_equal(fynq_upload_open(rq, &upload), FYNQ_E_STORAGE_UNAVAILABLE);
-	assert_int_equal(fynq_store()->put(rq, KEY, source, 1), FYNQ_E_STORAGE_UNAVAILABLE);
+	assert_int_equal(put(KEY, source, 1), FYNQ_E_STORAGE_UNAVAILABLE);
 	assert_int_equal(rq->problem.error, FYNQ_E_STORAGE_UNAVAILABLE);
 }
 
@@ -179,7 +247,7 @@ files_are_read_and_removed(void **state)
 	(void)state;
 	assert_true(fynq_uuid_parse(FYNQ_STR(USER), &user));
 	assert_true(fynq_uuid_parse(FYNQ_STR(ID), &id));
-	assert_int_equal(fynq_store()->put(rq, KEY, source, 10), FYNQ_OK);
+	assert_int_equal(put(KEY, source, 10), FYNQ_OK);
 	assert_int_equal(fynq_file_read(rq, &user, &id, 10, &bytes), FYNQ_OK);
 	assert_str(bytes, "0123456789");
 	assert_int_equal(fynq_file_read(rq, &user, &id, 9, &bytes), FYNQ_E_TOO_LARGE);
@@ -191,8 +259,6 @@ files_are_read_and_removed(void **state)
 	assert_int_equal(fynq_file_read(rq, &user, &id, 10, &bytes), FYNQ_E_NOT_FOUND);
 }
 
-#define OTHER "0190163d-8694-739b-aea5-966c26f8ad92"
-
 static void
 users_are_removed(void **state)
 {
@@ -202,22 +268,16 @@ users_are_removed(void **state)
 
 	(void)state;
 	assert_int_equal(store->remove_user(rq, FYNQ_STR(USER)), FYNQ_OK);
-	assert_int_equal(
-	    store->put(rq, KEY, &(struct fynq_object){ source, 7, "image/png" }), FYNQ_OK);
-	assert_int_equal(store->put(rq, FYNQ_STR(USER "/" OTHER),
-			     &(struct fynq_object){ source, 7, "image/png" }),
-	    FYNQ_OK);
-	assert_int_equal(
-	    store->put(rq, FYNQ_STR(OTHER "/" ID), &(struct fynq_object){ source, 7, "image/png" }),
-	    FYNQ_OK);
+	assert_int_equal(put(KEY, source, 7), FYNQ_OK);
+	assert_int_equal(put(FYNQ_STR(USER "/" OTHER), source, 7), FYNQ_OK);
+	assert_int_equal(put(FYNQ_STR(OTHER "/" ID), source, 7), FYNQ_OK);
 	assert_int_equal(store->remove_user(rq, FYNQ_STR(USER)), FYNQ_OK);
 	assert_int_equal(count("/objects/90/" USER), -1);
 	assert_int_equal(store->open(rq, KEY, &fd), FYNQ_E_NOT_FOUND);
 	assert_int_equal(store->open(rq, FYNQ_STR(OTHER "/" ID), &fd), FYNQ_OK);
 
 	/* What cannot go is told, and nothing follows a path that is no user's. */
-	assert_int_equal(
-	    store->put(rq, KEY, &(struct fynq_object){ source, 7, "image/png" }), FYNQ_OK);
+	assert_int_equal(put(KEY, source, 7), FYNQ_OK);
 	snprintf(stuck, sizeof(stuck), "%s/objects/90/" USER "/stuck", fynq_config.files_dir);
 	assert_int_equal(mkdir(stuck, 0700), 0);
 	assert_int_equal(store->remove_user(rq, FYNQ_STR(USER)), FYNQ_E_STORAGE_UNAVAILABLE);
@@ -236,9 +296,8 @@ comes_and_goes(struct fynq_str key)
 	int64_t bytes;
 
 	for (int i = 0; i < 50; i++)
-		if (store->put(rq, key, &(struct fynq_object){ source, 7, "image/png" }) !=
-			FYNQ_OK ||
-		    store->size(rq, key, &bytes) != FYNQ_OK || store->remove(rq, key) != FYNQ_OK)
+		if (put(key, source, 7) != FYNQ_OK || store->size(rq, key, &bytes) != FYNQ_OK ||
+		    store->remove(rq, key) != FYNQ_OK)
 			return false;
 	return true;
 }
@@ -251,11 +310,8 @@ folders_go_with_the_last(void **state)
 	pid_t child;
 
 	(void)state;
-	assert_int_equal(
-	    store->put(rq, KEY, &(struct fynq_object){ source, 7, "image/png" }), FYNQ_OK);
-	assert_int_equal(store->put(rq, FYNQ_STR(USER "/" OTHER),
-			     &(struct fynq_object){ source, 7, "image/png" }),
-	    FYNQ_OK);
+	assert_int_equal(put(KEY, source, 7), FYNQ_OK);
+	assert_int_equal(put(FYNQ_STR(USER "/" OTHER), source, 7), FYNQ_OK);
 	assert_int_equal(store->remove(rq, KEY), FYNQ_OK);
 	assert_int_equal(count("/objects/90/" USER), 1);
 	assert_int_equal(store->remove(rq, FYNQ_STR(USER "/" OTHER)), FYNQ_OK);
@@ -269,17 +325,181 @@ folders_go_with_the_last(void **state)
 	assert_int_equal(count("/objects/90"), 0);
 }
 
+enum { VISITS = 8 };
+
+struct visits {
+	char keys[VISITS][128];
+	int64_t bytes[VISITS], changed_at[VISITS];
+	size_t n, max;
+};
+
+static bool
+on_visit(void *arg, struct fynq_str key, int64_t bytes, int64_t changed_at)
+{
+	struct visits *v = arg;
+
+	assert_true(v->n < VISITS);
+	snprintf(v->keys[v->n], sizeof(v->keys[0]), "%.*s", FYNQ_STR_ARG(key));
+	v->bytes[v->n] = bytes;
+	v->changed_at[v->n] = changed_at;
+	return ++v->n < v->max;
+}
+
+static bool
+visited(const struct visits *v, const char *key, int64_t bytes)
+{
+	for (size_t i = 0; i < v->n; i++)
+		if (strcmp(v->keys[i], key) == 0)
+			return v->bytes[i] == bytes;
+	return false;
+}
+
+/* A file of four bytes, or a folder, that no put has made; when it was changed. */
+static void
+make(const char *below, bool folder, time_t changed_at)
+{
+	const struct timespec times[] = { { .tv_sec = changed_at }, { .tv_sec = changed_at } };
+	char path[256];
+	FILE *file;
+
+	snprintf(path, sizeof(path), "%s%s", fynq_config.files_dir, below);
+	if (folder) {
+		assert_int_equal(mkdir(path, 0700), 0);
+	} else {
+		assert_non_null(file = fopen(path, "w"));
+		assert_int_equal(fputs("abcd", file) == EOF, 0);
+		assert_int_equal(fclose(file), 0);
+	}
+	assert_int_equal(utimensat(AT_FDCWD, path, times, 0), 0);
+}
+
+static void
+objects_are_listed(void **state)
+{
+	struct visits all = { .max = VISITS }, one = { .max = 1 }, none = { .max = VISITS };
+
+	(void)state;
+	assert_int_equal(fynq_store_local.list(rq, on_visit, &none), FYNQ_OK);
+	assert_int_equal(none.n, 0);
+
+	assert_int_equal(put(KEY, source, 7), FYNQ_OK);
+	assert_int_equal(put(FYNQ_STR(USER "/" OTHER), source, 10), FYNQ_OK);
+	assert_int_equal(put(FYNQ_STR(OTHER "/" ID), source, 3), FYNQ_OK);
+	/* None of these is an object, whatever it is called: no key leads there. */
+	make("/objects/notes.txt", false, 1);
+	make("/objects/90/" OTHER, true, 1);
+	make("/objects/90/" OTHER "/" ID, false, 1);
+	make("/objects/90/notes.txt", false, 1);
+	make("/objects/90/" USER "/notes.txt", false, 1);
+	make("/objects/90/" USER "/0190163D-8694-739B-AEA5-966C26F8AD93", false, 1);
+	make("/objects/90/" USER "/0190163d-8694-739b-aea5-966c26f8ad94", true, 1);
+	/* And this is one whose put was long ago. */
+	make("/objects/90/" USER "/0190163d-8694-739b-aea5-966c26f8ad95", false, 86400);
+
+	assert_int_equal(fynq_store_local.list(rq, on_visit, &all), FYNQ_OK);
+	assert_int_equal(all.n, 4);
+	assert_true(visited(&all, USER "/" ID, 7));
+	assert_true(visited(&all, USER "/" OTHER, 10));
+	assert_true(visited(&all, OTHER "/" ID, 3));
+	assert_true(visited(&all, USER "/0190163d-8694-739b-aea5-966c26f8ad95", 4));
+	for (size_t i = 0; i < all.n; i++)
+		assert_true(all.bytes[i] == 4 ? all.changed_at[i] == 86400
+					      : llabs(all.changed_at[i] - time(NULL)) < 600);
+
+	assert_int_equal(fynq_store_local.list(rq, on_visit, &one), FYNQ_E_INTERRUPTED);
+	assert_int_equal(one.n, 1);
+}
+
+static void
+leftovers_are_swept(void **state)
+{
+	int64_t n = -1;
+
+	(void)state;
+	assert_int_equal(put(KEY, source, 7), FYNQ_OK);
+	assert_int_equal(fynq_store_local.sweep(rq, 1000, true, &n), FYNQ_OK);
+	assert_int_equal(n, 0);
+	make("/incoming/old", false, 999);
+	make("/incoming/young", false, 1000);
+	make("/tmp/upload-abcdef", false, 1);
+	assert_int_equal(fynq_store_local.sweep(rq, 1000, false, &n), FYNQ_OK);
+	assert_int_equal(n, 2);
+	assert_int_equal(count("/incoming") + count("/tmp"), 3);
+	assert_int_equal(fynq_store_local.sweep(rq, 1000, true, &n), FYNQ_OK);
+	assert_int_equal(n, 2);
+	assert_int_equal(count("/incoming"), 1);
+	assert_int_equal(count("/tmp"), 0);
+	assert_int_equal(count("/objects/90/" USER), 1);
+}
+
+struct pieces {
+	char text[16];
+	size_t n;
+	bool end;
+};
+
+static bool
+on_piece(void *arg, struct fynq_str bytes)
+{
+	struct pieces *p = arg;
+
+	assert_true(p->n + bytes.n < sizeof(p->text));
+	memcpy(p->text + p->n, bytes.p, bytes.n);
+	p->n += bytes.n;
+	return !p->end;
+}
+
+static void
+ranges_are_fetched(void **state)
+{
+	struct pieces whole = { .n = 0 }, middle = { .n = 0 }, ended = { .end = true };
+	struct pieces none = { .n = 0 };
+
+	(void)state;
+	assert_int_equal(fynq_store_local.fetch(rq, KEY, 0, 1, on_piece, &none), FYNQ_E_NOT_FOUND);
+	assert_int_equal(put(KEY, source, 10), FYNQ_OK);
+	assert_int_equal(fynq_store_local.fetch(rq, KEY, 0, 10, on_piece, &whole), FYNQ_OK);
+	assert_string_equal(whole.text, "0123456789");
+	assert_int_equal(fynq_store_local.fetch(rq, KEY, 3, 4, on_piece, &middle), FYNQ_OK);
+	assert_string_equal(middle.text, "3456");
+	assert_int_equal(fynq_store_local.fetch(rq, KEY, 0, 0, on_piece, &none), FYNQ_OK);
+	assert_int_equal(none.n, 0);
+	assert_int_equal(
+	    fynq_store_local.fetch(rq, KEY, 0, 10, on_piece, &ended), FYNQ_E_INTERRUPTED);
+	assert_int_equal(
+	    fynq_store_local.fetch(rq, KEY, 8, 3, on_piece, &none), FYNQ_E_STORAGE_UNAVAILABLE);
+}
+
+static void
+paths_lead_to_objects(void **state)
+{
+	struct fynq_str path;
+
+	(void)state;
+	assert_int_equal(fynq_store_local.path(rq, KEY, &path), FYNQ_OK);
+	assert_str(path, "90/" USER "/" ID);
+	assert_int_equal(
+	    fynq_store_local.path(rq, FYNQ_STR("../" ID), &path), FYNQ_E_STORAGE_UNAVAILABLE);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(kept_and_removed, setup, teardown),
 		cmocka_unit_test_setup_teardown(other_keys_are_refused, setup, teardown),
+		cmocka_unit_test_setup_teardown(uploads_become_objects, setup, teardown),
+		cmocka_unit_test_setup_teardown(objects_are_replaced, setup, teardown),
+		cmocka_unit_test_setup_teardown(groups_are_inherited, setup, teardown),
 		cmocka_unit_test_setup_teardown(nothing_by_halves, setup, teardown),
 		cmocka_unit_test_setup_teardown(no_folder, setup, teardown),
 		cmocka_unit_test_setup_teardown(files_are_read_and_removed, setup, teardown),
 		cmocka_unit_test_setup_teardown(users_are_removed, setup, teardown),
 		cmocka_unit_test_setup_teardown(folders_go_with_the_last, setup, teardown),
+		cmocka_unit_test_setup_teardown(objects_are_listed, setup, teardown),
+		cmocka_unit_test_setup_teardown(leftovers_are_swept, setup, teardown),
+		cmocka_unit_test_setup_teardown(ranges_are_fetched, setup, teardown),
+		cmocka_unit_test_setup_teardown(paths_lead_to_objects, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

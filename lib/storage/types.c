@@ -1,0 +1,187 @@
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "storage/sniff.h"
+#include "storage/types.h"
+
+enum { CHAT = 1, DOCUMENT = 2, CONTENT = 4, OWN = DOCUMENT | CONTENT, ALL = CHAT | OWN };
+
+const char *const fynq_purposes[] = { "chat", "document", "content", NULL };
+
+/*
+ * Source code that libmagic knows is text to us, and is kept as such. So is what it does not know
+ * from text: a page of JavaScript, say.
+ */
+#define NAMES(...) ((const char *const[]){ __VA_ARGS__, NULL })
+static const struct type {
+	const char *media_type, *extension;
+	unsigned int purposes;
+	const char *const *names; /* others for it, of libmagic and of clients; or NULL */
+	const char *begins;	  /* with these bytes; NULL where libmagic's word will do */
+	bool text;
+} types[] = {
+	{ "image/jpeg", ".jpg", ALL, .names = NAMES("image/jpg", "image/pjpeg", "image/jfif") },
+	{ "image/png", ".png", ALL,
+	    .names = NAMES("image/x-png", "image/apng", "image/vnd.mozilla.apng") },
+	{ "image/webp", ".webp", ALL, .names = NULL },
+	{ "image/heic", ".heic", ALL,
+	    .names = NAMES("image/heif", "image/heic-sequence", "image/heif-sequence") },
+	{ "image/gif", ".gif", OWN, .names = NULL },
+	/* libmagic also takes a file for one that has it further on, behind what else it is. */
+	{ "application/pdf", ".pdf", OWN,
+	    .names = NAMES("application/x-pdf", "application/acrobat", "text/pdf"),
+	    .begins = "%PDF-" },
+	{ "text/plain", ".txt", OWN,
+	    .names = NAMES("text/markdown", "text/x-markdown", "text/csv", "application/csv",
+		"application/json", "text/vtt", "text/x-tex", "application/x-tex", "text/x-c",
+		"text/x-c++", "text/x-csrc", "text/x-c++src", "text/x-java", "text/x-java-source",
+		"text/x-python", "text/x-script.python", "text/x-diff", "text/troff"),
+	    .text = true },
+	{ "video/mp4", ".mp4", CONTENT, .names = NAMES("video/x-m4v", "application/mp4") },
+	{ "video/webm", ".webm", CONTENT, .names = NULL },
+};
+
+static const struct type *
+find_type(struct fynq_str name)
+{
+	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
+		const char *const *other = types[i].names;
+
+		if (fynq_str_eq(name, fynq_str_of(types[i].media_type)))
+			return &types[i];
+		for (; other != NULL && *other != NULL; other++)
+			if (fynq_str_eq(name, fynq_str_of(*other)))
+				return &types[i];
+	}
+	return NULL;
+}
+
+const char *
+fynq_type_extension(struct fynq_str media_type)
+{
+	const struct type *type = find_type(media_type);
+
+	return type != NULL ? type->extension : "";
+}
+
+static bool
+is_for(const struct type *type, struct fynq_str purpose)
+{
+	for (size_t i = 0; fynq_purposes[i] != NULL; i++)
+		if (fynq_str_eq(purpose, fynq_str_of(fynq_purposes[i])))
+			return (type->purposes & 1U << i) != 0;
+	return false;
+}
+
+/* As many bytes from there on as there are; false with errno. */
+static bool
+read_at(int fd, int64_t at, char *p, size_t size, struct fynq_str *bytes_r)
+{
+	size_t n = 0;
+	ssize_t got;
+
+	do {
+		got = pread(fd, p + n, size - n, at + (int64_t)n);
+		n += got > 0 ? (size_t)got : 0;
+	} while ((got > 0 && n < size) || (got < 0 && errno == EINTR));
+	*bytes_r = (struct fynq_str){ p, n };
+	return got >= 0;
+}
+
+enum { CHAR_MAX_BYTES = 4 };
+
+/* Bytes that continue a character which began before them, and one that goes on behind them. */
+static struct fynq_str
+whole_chars(struct fynq_str s, bool cut_before, bool cut_behind)
+{
+	size_t i;
+
+	for (i = 0; cut_before && i < CHAR_MAX_BYTES - 1 && s.n > 0 && (*s.p & 0xc0) == 0x80; i++)
+		s = (struct fynq_str){ s.p + 1, s.n - 1 };
+	for (i = 1; cut_behind && i < CHAR_MAX_BYTES && i <= s.n; i++) {
+		if (((unsigned char)s.p[s.n - i] & 0xc0) == 0x80)
+			continue;
+		if ((unsigned char)s.p[s.n - i] >= 0xc0 &&
+		    !fynq_str_utf8((struct fynq_str){ s.p + s.n - i, i }))
+			s.n -= i;
+		break;
+	}
+	return s;
+}
+
+static bool
+is_text(int fd, struct fynq_str head, int64_t bytes, bool *read_r)
+{
+	int64_t from = bytes > FYNQ_SNIFF_BYTES ? bytes - FYNQ_SNIFF_BYTES : 0;
+	char p[FYNQ_SNIFF_BYTES];
+	struct fynq_str tail;
+
+	*read_r = read_at(fd, from, p, sizeof(p), &tail);
+	return *read_r && fynq_str_utf8(whole_chars(head, false, (int64_t)head.n < bytes)) &&
+	       fynq_str_utf8(whole_chars(tail, from > 0, false));
+}
+
+static enum fynq_err
+unreadable(struct fynq_req *rq)
+{
+	fynq_log(FYNQ_LOG_ERROR, "storage", "cannot read an upload: %s", strerror(errno));
+	return fynq_fail(rq, FYNQ_E_STORAGE_UNAVAILABLE, NULL);
+}
+
+/* The type of its content; NULL where no row is for it, with what it is instead. */
+static enum fynq_err
+real_type(
+    struct fynq_req *rq, const struct fynq_upload *u, const char **is_r, const struct type **type_r)
+{
+	char p[FYNQ_SNIFF_BYTES], name[FYNQ_MEDIA_TYPE_SIZE];
+	const struct type *type;
+	struct fynq_str head;
+	bool good = true;
+
+	*type_r = NULL;
+	if (!read_at(u->fd, 0, p, sizeof(p), &head))
+		return unreadable(rq);
+	if (!fynq_sniff(head, name))
+		return fynq_fail(rq, FYNQ_E_STORAGE_UNAVAILABLE, NULL);
+	type = find_type(fynq_str_of(name));
+	if (type == NULL)
+		*is_r = fynq_arena_strdup(rq->arena, fynq_str_of(name));
+	else if (type->begins != NULL && !fynq_str_starts(head, fynq_str_of(type->begins)))
+		*is_r = "something else at its beginning";
+	else if (type->text && !is_text(u->fd, head, u->bytes, &good))
+		*is_r = "no text in UTF-8";
+	else
+		*type_r = type;
+	return good ? FYNQ_OK : unreadable(rq);
+}
+
+static bool
+says_nothing(struct fynq_str media_type)
+{
+	return media_type.n == 0 || fynq_str_eq(media_type, FYNQ_STR("application/octet-stream")) ||
+	       fynq_str_eq(media_type, FYNQ_STR("binary/octet-stream"));
+}
+
+enum fynq_err
+fynq_type_check(struct fynq_req *rq, struct fynq_str field, struct fynq_str purpose,
+    const struct fynq_upload *upload, const char **media_type_r)
+{
+	const struct type *type;
+	const char *is = NULL;
+
+	FYNQ_TRY(real_type(rq, upload, &is, &type));
+	if (type == NULL || !is_for(type, purpose)) {
+		fynq_fault(rq, field, "type", "It is %s, which is not taken for the purpose %.*s.",
+		    type != NULL ? type->media_type : is, FYNQ_STR_ARG(purpose));
+		return fynq_fail(rq, FYNQ_E_MEDIA_TYPE, NULL);
+	}
+	if (!says_nothing(upload->media_type) && find_type(upload->media_type) != type) {
+		fynq_fault(rq, field, "type", "It is %s, and was sent as %.*s.", type->media_type,
+		    FYNQ_STR_ARG(upload->media_type));
+		return fynq_fail(rq, FYNQ_E_MEDIA_TYPE, NULL);
+	}
+	*media_type_r = type->media_type;
+	return FYNQ_OK;
+}

@@ -1,6 +1,7 @@
 // For tests: the stand-in's Supabase Storage, its control interface and the real one.
 
 import { once } from "node:events";
+import http from "node:http";
 import https from "node:https";
 
 export class StorageStandIn {
@@ -64,6 +65,11 @@ export class StorageStandIn {
     await this.ask("DELETE", `/object/${bucket}/${name}`);
   }
 
+  /** Makes an object look as if it had been put so many hours ago. */
+  async age(name, hours, bucket = "fynq") {
+    await this.#control("POST", "/objects/age", { bucket, name, hours });
+  }
+
   /** A raw request with the secret key: {status, headers, bytes, json}. */
   async ask(method, path, { body, headers = {} } = {}) {
     const plain = body === undefined || Buffer.isBuffer(body) ? body : JSON.stringify(body);
@@ -75,7 +81,8 @@ export class StorageStandIn {
 
   /** A request as a browser makes it, such as of a link: {status, headers, bytes, json}. */
   async get(url, { method = "GET", body, headers = {} } = {}) {
-    const request = https.request(url, { method, headers, ca: this.ca, agent: false });
+    const { request: ask } = String(url).startsWith("https:") ? https : http;
+    const request = ask(url, { method, headers, ca: this.ca, agent: false });
     request.end(body);
     const [response] = await once(request, "response");
     const bytes = Buffer.concat(await response.toArray());

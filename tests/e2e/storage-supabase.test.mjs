@@ -438,7 +438,7 @@ describe("the service", { concurrency: 2 }, () => {
     const sent = JSON.stringify((await own.gemini.calls(again)).at(-1).request);
     assert.ok(sent.includes(bytes.toString("base64")), "the picture is shown");
 
-    const gone = await own.api("DELETE", `/chat/chats/${chat}`, { token: student.token });
+    const gone = await own.api("DELETE", `/chats/${chat}`, { token: student.token });
     assert.equal(gone.status, 204, gone.text);
     assert.deepEqual(await fake.objects(student.id), []);
   });

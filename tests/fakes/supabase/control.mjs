@@ -17,6 +17,7 @@ const routes = {
   "GET /mails/wait": waitForMails,
   "GET /calls": (ask) => reply(ask, 200, ask.calls.list(ask.query.get("match"))),
   "GET /objects": listObjects,
+  "POST /objects/age": ageObject,
   "GET /options": (ask) => reply(ask, 200, shownSettings(ask)),
   "PUT /options": putOptions,
   "POST /keys/rotate": (ask) => reply(ask, 201, { kid: ask.keys.rotate() }),
@@ -83,6 +84,14 @@ function listObjects({ objects, ...ask }) {
   reply(ask, 200, buckets.flatMap(({ id }) => objects.all(id, prefix).map(
     ({ name, metadata: { size, mimetype, cacheControl }, created_at, updated_at }) =>
       ({ bucket: id, name, size, mimetype, cacheControl, created_at, updated_at }))));
+}
+
+async function ageObject(ask) {
+  const { bucket, name, hours } = await readJson(ask);
+  const object = ask.objects?.find(bucket, name);
+  if (!object) throw new ControlFault(404, "no such object");
+  ask.objects.age(object, hours);
+  reply(ask, 200, {});
 }
 
 async function putOptions(ask) {

@@ -65,6 +65,11 @@ export class StorageStandIn {
     await this.ask("DELETE", `/object/${bucket}/${name}`);
   }
 
+  /** Makes an object look as if it had been put so many hours ago. */
+  async age(name, hours, bucket = "fynq") {
+    await this.#control("POST", "/objects/age", { bucket, name, hours });
+  }
+
   /** A raw request with the secret key: {status, headers, bytes, json}. */
   async ask(method, path, { body, headers = {} } = {}) {
     const plain = body === undefined || Buffer.isBuffer(body) ? body : JSON.stringify(body);

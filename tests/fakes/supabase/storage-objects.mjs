@@ -57,6 +57,11 @@ export class Objects {
     return this.#buckets.get(bucket)?.objects.get(name);
   }
 
+  /** As if it had been put so many hours ago; until the stand-in is started again. */
+  age(object, hours) {
+    object.created_at = object.updated_at = new Date(Date.now() - hours * 3600000).toISOString();
+  }
+
   /** Where an object's bytes lie. */
   file({ version }) {
     return path.join(this.#folder, "data", version);

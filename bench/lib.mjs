@@ -237,11 +237,11 @@ export async function cpuSeconds(pid) {
   return (Number(fields[11]) + Number(fields[12])) / TICKS_A_SECOND;
 }
 
-/** Memory of a process in KB: {rss, pss}. */
+/** Memory of a process in KB: {rss, pss, anonymous}. */
 export async function memoryKb(pid) {
   const rollup = await readFile(`/proc/${pid}/smaps_rollup`, "utf8");
   const of = (name) => Number(new RegExp(`^${name}:\\s+(\\d+) kB$`, "m").exec(rollup)[1]);
-  return { rss: of("Rss"), pss: of("Pss") };
+  return { rss: of("Rss"), pss: of("Pss"), anonymous: of("Anonymous") };
 }
 
 /** Throws where a question failed; 0 stands for a connection that broke. */

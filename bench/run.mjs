@@ -10,6 +10,7 @@ const workloads = {
   "chat-overhead": "what fynq adds to the time of a reply",
   "chat-disconnect": "clients that leave: how soon Gemini is told, what leaks",
   "login-timing": "does the time of an answer tell who has an account? --tries N --cost N",
+  files: "a gigabyte up and down, beside Nginx's own PUT and GET: throughput, memory",
   soak: "a million messages: does memory grow? --messages N",
 };
 

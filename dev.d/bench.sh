@@ -3,7 +3,7 @@
 
 make_bench() {
 	make_install
-	make --no-print-directory bench/load bench/mock
+	make --no-print-directory bench/load bench/mock bench/transfer
 }
 
 bench_command() {

@@ -221,7 +221,7 @@ write_nginx() {
 	} >"$state/nginx/nginx.conf"
 	for part in http server; do
 		FYNQ_CONFIG=$state/fynq.conf sh "$root/share/fynq/nginx/site.sh" "$part" \
-			"$root/libexec/fynq" "$state/run" >"$state/nginx/$part.conf"
+			"$root/libexec/fynq" "$state/run" "$state/files" >"$state/nginx/$part.conf"
 	done
 }
 

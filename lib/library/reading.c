@@ -15,6 +15,10 @@
 /* Of one run of `fynqctl upkeep`: one that never ends would keep cron's next one waiting. */
 enum { RUN_MAX = 1000, EVERY_MS = 60000 };
 
+/* Passages of one transaction, each of which takes PostgreSQL about a millisecond; and their JSON.
+ */
+enum { PIECE = 250, PIECE_BYTES = 5000 * PIECE };
+
 /* Beside pdftotext: a copy of the file from a store that is far away, and the rows. */
 enum { MARGIN_SECONDS = 300 };
 
@@ -33,9 +37,13 @@ static const struct fynq_stmt take_reading = { "take_reading", FYNQ_AS_SERVICE, 
 	" returning c.id, c.tries, c.author_id, c.file_id, c.body,"
 	"   coalesce(c.file_id::text, md5(c.body))" };
 
-/* $1 content, $2 passages, $3 pages or null, $4 what they were made of. */
-static const struct fynq_stmt set_passages = { "set_passages", FYNQ_AS_SERVICE, FYNQ_REPEATABLE,
-	"select fynq.set_passages($1::uuid, $2::jsonb, $3::int, $4::text)" };
+/* $1 content, $2 what was read, $3 the number of the first one, $4 passages. */
+static const struct fynq_stmt put_passages = { "put_passages", FYNQ_AS_SERVICE, FYNQ_REPEATABLE,
+	"select fynq.put_passages($1::uuid, $2::text, $3::int, $4::jsonb)" };
+
+/* $1 content, $2 what was read, $3 how many passages, $4 pages or null. */
+static const struct fynq_stmt end_passages = { "end_passages", FYNQ_AS_SERVICE, FYNQ_REPEATABLE,
+	"select fynq.end_passages($1::uuid, $2::text, $3::int, $4::int)" };
 
 /* $1 content, $2 the code, $3 what was read. */
 static const struct fynq_stmt fail_reading = { "fail_reading", FYNQ_AS_SERVICE, FYNQ_REPEATABLE,
@@ -101,24 +109,53 @@ give_up(struct fynq_req *rq, const struct reading *r, const char *code)
 	    rq, &fail_reading, FYNQ_ARGS(fynq_uuid_str(&r->id), fynq_str_of(code), r->what), NULL);
 }
 
+/* Piece by piece, as all of a long text at once would take longer than a transaction may. */
+static enum fynq_err
+keep_pieces(
+    struct fynq_req *rq, const struct reading *r, struct fynq_passages p, struct fynq_str pages)
+{
+	struct fynq_str id = fynq_uuid_str(&r->id);
+	struct fynq_buf json = FYNQ_BUF_INIT(PIECE_BYTES);
+	enum fynq_err e = FYNQ_OK;
+	int kept = 0, n;
+
+	while (e == FYNQ_OK && (n = fynq_passages_json(&p, PIECE, &json)) > 0) {
+		struct fynq_mark mark = fynq_arena_mark(rq->arena);
+
+		e = fynq_db_run(rq, &put_passages,
+		    FYNQ_ARGS(id, r->what, fynq_arg_int(rq, kept + 1), fynq_buf_str(&json)), NULL);
+		fynq_arena_release(rq->arena, mark);
+		fynq_buf_reset(&json);
+		kept += n;
+	}
+	fynq_buf_release(&json);
+	FYNQ_TRY(e);
+	return fynq_db_run(
+	    rq, &end_passages, FYNQ_ARGS(id, r->what, fynq_arg_int(rq, kept), pages), NULL);
+}
+
 static enum fynq_err
 keep(struct fynq_req *rq, const struct reading *r, struct fynq_str text, bool paged)
 {
-	static const char *const reasons[] = {
-		[FYNQ_PASSAGES_NONE] = "no_text",
-		[FYNQ_PASSAGES_TOO_MANY] = "too_large",
-	};
-	struct fynq_str pages = paged ? fynq_arg_int(rq, count_pages(text))
-				      : (struct fynq_str){ 0 };
-	struct fynq_buf json;
-	enum fynq_passages_end end = fynq_passages_json(text, paged, &json);
+	/* A byte that is not UTF-8 takes three. */
+	struct fynq_buf clean = FYNQ_BUF_INIT(3 * (size_t)FYNQ_TEXT_MAX);
+	struct fynq_str pages = { 0 };
 	enum fynq_err e;
+	int n;
 
-	e = end != FYNQ_PASSAGES_DONE
-		? give_up(rq, r, reasons[end])
-		: fynq_db_run(rq, &set_passages,
-		      FYNQ_ARGS(fynq_uuid_str(&r->id), fynq_buf_str(&json), pages, r->what), NULL);
-	fynq_buf_release(&json);
+	if (paged)
+		pages = fynq_arg_int(rq, count_pages(text));
+	if (text.n > FYNQ_TEXT_MAX)
+		return give_up(rq, r, "too_large");
+	fynq_passages_clean(text, paged, &clean);
+	n = fynq_passages_count(fynq_buf_str(&clean), paged);
+	if (n == 0)
+		e = give_up(rq, r, "no_text");
+	else if (n > FYNQ_PASSAGES_MAX)
+		e = give_up(rq, r, "too_large");
+	else
+		e = keep_pieces(rq, r, fynq_passages_begin(fynq_buf_str(&clean), paged), pages);
+	fynq_buf_release(&clean);
 	return e;
 }
 
@@ -126,10 +163,12 @@ keep(struct fynq_req *rq, const struct reading *r, struct fynq_str text, bool pa
  * What if the process dies:
  *
  *	before the COMMIT that takes it    nothing has happened
- *	after it, before the passages	   it is due again when its lease has run out
- *	after the passages' COMMIT	   it is read
+ *	after it, between the pieces	   it is due again when its lease has run out, with the
+ *					   passages that there are; who reads it then puts each
+ *					   once more
+ *	after the last COMMIT		   it is read
  *
- * A content that has another text by then keeps waiting for that one.
+ * A content that has another text by then takes none of them, and waits for its own.
  */
 static enum fynq_err
 read_one(struct fynq_req *rq, const struct reading *r)

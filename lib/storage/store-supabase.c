@@ -292,7 +292,7 @@ link_object(struct fynq_req *rq, struct fynq_str key, struct fynq_str name, int6
 	if (!is_signed_path(path))
 		return fynq_supabase_odd(rq, &call);
 	fynq_buf_printf(&url, "%s/storage/v1%.*s", fynq_config.supabase_url, FYNQ_STR_ARG(path));
-	fynq_buf_add_param(&url, "&download=", name);
+	fynq_buf_add_param(&url, "&download", name);
 	*url_r = fynq_arena_copy(rq->arena, fynq_buf_str(&url));
 	full = url.full;
 	fynq_buf_release(&url);

@@ -194,11 +194,14 @@ static void
 store(void *arg)
 {
 	struct fynq_answer *a = arg;
+	struct fynq_str sources = { 0 };
 
+	if (a->sources.n > 0)
+		sources = fynq_buf_str(&a->sources);
 	fynq_log_request(fynq_str_of(a->id));
 	a->work = fynq_req_new(-1, true);
 	a->store_error = fynq_turn_close(a->work, &a->turn, a->status, a->error, &a->ask.call.reply,
-	    a->saved, fynq_buf_str(&a->sources), &a->result);
+	    a->saved, sources, &a->result);
 	fynq_log_request((struct fynq_str){ 0 });
 	fynq_evloop_post(after_store, a);
 }

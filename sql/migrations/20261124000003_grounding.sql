@@ -37,11 +37,63 @@ language sql stable parallel safe as $$
   ) w
 $$;
 comment on function fynq.any_word(regconfig, text) is 'A search for any of a text''s first 64 words.';
-revoke all on function fynq.any_word(regconfig, text) from public;
-grant execute on function fynq.any_word(regconfig, text) to service_role;
+
+-- Passages of a content that waits, from the number first on: an array of {"page": n|null, "body"}.
+-- Those that stand at and behind it go. what says what they were made of: the file's id, or the md5 of
+-- the body; false where the content has another text by now, is read already or gone: then nothing
+-- was done.
+create function fynq.put_passages(content uuid, what text, first int, passages jsonb)
+returns boolean
+language plpgsql set search_path = '' as $$
+declare
+  c public.contents;
+begin
+  select * into c from public.contents o where o.id = content and o.extraction = 'waiting'
+    and coalesce(o.file_id::text, md5(o.body)) = what for update;
+  if c.id is null then
+    return false;
+  end if;
+  delete from public.content_passages p where p.content_id = content and p.n >= first;
+  insert into public.content_passages (content_id, n, page, body, search)
+  select content, first + p.n::int - 1, (p.passage ->> 'page')::int, p.passage ->> 'body',
+    to_tsvector(c.config::regconfig, p.passage ->> 'body')
+  from jsonb_array_elements(passages) with ordinality as p (passage, n);
+  return true;
+end
+$$;
+comment on function fynq.put_passages(uuid, text, int, jsonb) is
+  'Some passages of a content that is being read.';
+
+-- All of them are there: so many, of a pdf of so many pages. false as above.
+create function fynq.end_passages(content uuid, what text, passages int, pages int)
+returns boolean
+language plpgsql set search_path = '' as $$
+begin
+  perform from public.contents o where o.id = content and o.extraction = 'waiting'
+    and coalesce(o.file_id::text, md5(o.body)) = what for update;
+  if not found then
+    return false;
+  end if;
+  delete from public.content_passages p
+  where p.content_id = content and p.n > end_passages.passages;
+  update public.contents o
+  set extraction = 'done', extraction_error = null, pages = end_passages.pages
+  where o.id = content;
+  return true;
+end
+$$;
+comment on function fynq.end_passages(uuid, text, int, int) is 'A content is read.';
+
+revoke all on function fynq.any_word(regconfig, text),
+  fynq.put_passages(uuid, text, int, jsonb), fynq.end_passages(uuid, text, int, int) from public;
+grant execute on function fynq.any_word(regconfig, text),
+  fynq.put_passages(uuid, text, int, jsonb), fynq.end_passages(uuid, text, int, int)
+  to service_role;
 
 -- migrate:down
 
+drop function fynq.end_passages(uuid, text, int, int);
+drop function fynq.put_passages(uuid, text, int, jsonb);
 drop function fynq.any_word(regconfig, text);
 alter policy messages_insert on public.messages
   with check (

@@ -1,28 +1,14 @@
 // A file's metadata and bytes, for its owner and for nobody else.
 
 import assert from "node:assert/strict";
-import { createHash, randomBytes, randomUUID } from "node:crypto";
-import { mkdir, writeFile } from "node:fs/promises";
-import path from "node:path";
+import { randomBytes, randomUUID } from "node:crypto";
 import { test } from "node:test";
 
 import { api, db, register, stack } from "./lib/fynq.mjs";
 import { assertProblem } from "./lib/problem.mjs";
+import { storeFile } from "./lib/stored.mjs";
 
-/** A file of this user, as if fynq had stored it: object first, then row. */
-async function store(user, { name = null, bytes = randomBytes(3000) } = {}) {
-  const id = randomUUID();
-  const sha256 = createHash("sha256").update(bytes).digest("hex");
-  const folder = path.join(stack.state, "files/objects", user.id.slice(-2), user.id);
-  await mkdir(folder, { recursive: true });
-  await writeFile(path.join(folder, id), bytes);
-  await db.run(
-    `insert into public.files (id, user_id, purpose, name, media_type, bytes, sha256, width, height)
-     values ($1, $2, 'chat', $3, 'image/jpeg', $4, $5, 640, 480)`,
-    [id, user.id, name, bytes.length, sha256],
-  );
-  return { id, sha256, bytes };
-}
+const store = (user, options) => storeFile(stack, user, options);
 
 async function content(id, token, headers = {}) {
   const response = await fetch(`${stack.url}/api/v1/files/${id}/content`, {
@@ -39,7 +25,7 @@ test("the owner reads what is known of a file, and again only when it has change
   assert.match(json.created_at, /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$/);
   delete json.created_at;
   assert.deepEqual(json, {
-    id, name: "Blatt 1.jpg", media_type: "image/jpeg", bytes: bytes.length, sha256,
+    id, purpose: "chat", name: "Blatt 1.jpg", media_type: "image/jpeg", bytes: bytes.length, sha256,
     width: 640, height: 480, url: `/api/v1/files/${id}/content`,
   });
   const again = await api("GET", `/files/${id}`, {
@@ -61,7 +47,7 @@ test("its bytes come as what they are, and as nothing that a browser would run",
     "x-content-type-options": "nosniff",
     "content-security-policy": "default-src 'none'; sandbox",
     "cache-control": "private, max-age=31536000, immutable",
-    "content-disposition": "inline; filename*=UTF-8''Gr%C3%B6%C3%9Fe%20%22x%22%3B%20a%3Db.jpg",
+    "content-disposition": `inline; filename="Gr__e _x__ a=b.jpg"; filename*=UTF-8''Gr%C3%B6%C3%9Fe%20_x__%20a%3Db.jpg`,
   };
   for (const [name, value] of Object.entries(wanted)) {
     assert.equal(response.headers.get(name), value);
@@ -75,7 +61,8 @@ test("its bytes come as what they are, and as nothing that a browser would run",
 
   const nameless = await store(user);
   const answer = await content(nameless.id, user.token);
-  assert.equal(answer.response.headers.get("content-disposition"), "inline");
+  assert.equal(answer.response.headers.get("content-disposition"),
+    `inline; filename="file.jpg"; filename*=UTF-8''file.jpg`);
 });
 
 test("a file of 8 MB comes whole", async () => {

@@ -56,7 +56,7 @@ static const struct fynq_field plain_in[] = {
 	FYNQ_FIELD_END,
 };
 
-enum { BODY_MAX = 600000 };
+enum { BODY_MAX = 1100000 };
 
 static char folder[] = "/tmp/fynq-test-form-XXXXXX";
 static struct fynq_req *rq;
@@ -294,7 +294,7 @@ bodies_that_are_refused(void **state)
 		{ "multipart/form-data; boundary=b", "bad_request The body ended early.",
 		    FYNQ_STR_INIT(TITLE END), sizeof(TITLE END) },
 		{ "multipart/form-data; boundary=b",
-		    "too_large The body may have at most 600000 bytes.", FYNQ_STR_INIT(TITLE),
+		    "too_large The body may have at most 1100000 bytes.", FYNQ_STR_INIT(TITLE),
 		    BODY_MAX + 1 },
 		{ "image/png",
 		    "unsupported_media_type The body must be multipart/form-data or "

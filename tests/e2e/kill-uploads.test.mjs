@@ -32,7 +32,7 @@ let own, pictures; // It counts rows, kills processes, and ages what it finds.
 before(async () => {
   pictures = await Pictures.make();
   own = await startStack({
-    settings: { FYNQ_PROCESSES: 4, FYNQ_FILES_STUDENT: "0/0/0/0", FYNQ_FILES_TEACHER: "0/0/0/0" },
+    settings: { FYNQ_PROCESSES: 3, FYNQ_FILES_STUDENT: "0/0/0/0", FYNQ_FILES_TEACHER: "0/0/0/0" },
   });
 });
 after(async () => {
@@ -108,8 +108,10 @@ async function breakOff(user, upload) {
 async function send(user, upload) {
   if (upload.breaksOff) await breakOff(user, upload);
   const deadline = performance.now() + PATIENCE_MS;
+  upload.broken = 0;
   do {
     upload.stored = await attempt(user, upload);
+    if (!upload.stored) upload.broken += 1;
     if (!upload.stored && upload.persists) await pause(randomInt(20, 200));
   } while (!upload.stored && upload.persists && performance.now() < deadline);
   assert.ok(upload.stored || !upload.persists, "an upload was not taken in all this time");
@@ -120,7 +122,7 @@ async function havoc(over) {
   const random = chance("havoc");
   let killed = 0;
   while (!over()) {
-    await pause(Math.floor(random() * 150));
+    await pause(Math.floor(random() * 250));
     const pids = await pidsOf(own, "files");
     if (pids.length === 0) continue;
     try {
@@ -242,8 +244,10 @@ it(`${UPLOADS} uploads while processes are killed`, { timeout: 400000 }, seeded(
   await settled();
 
   const told = uploads.filter(({ stored }) => stored);
-  t.diagnostic(`${killed} killed, ${told.length} answered, ${whole} read`);
+  const broken = uploads.reduce((sum, upload) => sum + upload.broken, 0);
+  t.diagnostic(`${killed} killed, ${broken} broken off, ${told.length} answered, ${whole} read`);
   assert.ok(killed >= 20, `only ${killed} were killed`);
+  assert.ok(broken >= 20, `only ${broken} were broken off`);
   assert.ok(whole >= 20, `only ${whole} were read`);
   assert.ok(told.length >= UPLOADS * 0.7);
 

@@ -8,7 +8,11 @@ enum fynq_err
 post_message(struct fynq_req *rq, const void *arg)
 {
 	const struct message_in *in = arg;
-	struct fynq_question question = { .chat = in->chat_id, .content = in->content };
+	struct fynq_question question = {
+		.chat = in->chat_id,
+		.content = in->content,
+		.contents = in->content_ids.text,
+	};
 
 	return fynq_tutor_ask(rq, &question, NULL, in->stream);
 }
@@ -40,6 +44,7 @@ post_edit(struct fynq_req *rq, const void *arg)
 		.chat = in->id,
 		.message = in->mid,
 		.content = in->content,
+		.contents = in->content_ids.text,
 	};
 
 	return fynq_tutor_ask(rq, &question, NULL, in->stream);

@@ -6,13 +6,16 @@
 
 #include "fynq.h"
 
-enum { PICTURE_BYTES = 20 << 20, CONTENT_CHARS = 32000 };
+enum { PICTURE_BYTES = 20 << 20, CONTENT_CHARS = 32000, CONTENTS_MAX = 10 };
 
 #define STREAM(s) FYNQ_FIELD(s, stream, FYNQ_IN_BODY, "Answer as server-sent events.")
+
+static const struct fynq_field content_id[] = { FYNQ_ITEM(UUID), FYNQ_FIELD_END };
 
 struct message_in {
 	struct fynq_uuid chat_id;
 	struct fynq_str content;
+	struct fynq_array content_ids;
 	bool stream;
 };
 
@@ -21,6 +24,10 @@ static const struct fynq_field message_in[] = {
 	    "Chat to go on with; without it a new one is opened."),
 	FYNQ_FIELD(message_in, content, FYNQ_IN_BODY | FYNQ_REQUIRED, "The student's words.",
 	    .min = 1, .max = CONTENT_CHARS),
+	FYNQ_FIELD(message_in, content_ids, FYNQ_IN_BODY | FYNQ_UNIQUE,
+	    "Contents of the library that the question is about: the tutor is given the passages "
+	    "that matter, and cites them.",
+	    .max = CONTENTS_MAX, .sub = content_id),
 	STREAM(message_in),
 	FYNQ_FIELD_END,
 };
@@ -50,6 +57,7 @@ static const struct fynq_field image_in[] = {
 struct edit_in {
 	struct fynq_uuid id, mid;
 	struct fynq_str content;
+	struct fynq_array content_ids;
 	bool stream;
 };
 
@@ -58,6 +66,9 @@ static const struct fynq_field edit_in[] = {
 	FYNQ_FIELD(edit_in, mid, FYNQ_IN_PATH, "The question that is asked in other words."),
 	FYNQ_FIELD(edit_in, content, FYNQ_IN_BODY | FYNQ_REQUIRED, "The student's new words.",
 	    .min = 1, .max = CONTENT_CHARS),
+	FYNQ_FIELD(edit_in, content_ids, FYNQ_IN_BODY | FYNQ_UNIQUE,
+	    "Contents of the library that it is about now; without it the same as before.",
+	    .max = CONTENTS_MAX, .sub = content_id),
 	STREAM(edit_in),
 	FYNQ_FIELD_END,
 };

@@ -132,6 +132,17 @@ static const struct fynq_field siblings_out[] = {
 	FYNQ_FIELD_END,
 };
 
+static const struct fynq_field id_out[] = { FYNQ_ITEM(UUID), FYNQ_FIELD_END };
+
+static const struct fynq_field citation_out[] = {
+	FYNQ_OUT("n", INT, "The number by which the text names it: [1]."),
+	FYNQ_OUT("content_id", UUID, "The content, which may be gone."),
+	FYNQ_OUT("title", STRING, "The title that it had.", .max = 200),
+	FYNQ_OUT(
+	    "page", INT, "The page; null where it has none.", .flags = FYNQ_NULLABLE, .min = 1),
+	FYNQ_FIELD_END,
+};
+
 static const struct fynq_field message_out[] = {
 	FYNQ_OUT("id", UUID, "The message."),
 	FYNQ_OUT("chat_id", UUID, "Its chat."),
@@ -140,6 +151,9 @@ static const struct fynq_field message_out[] = {
 	FYNQ_OUT("type", STRING, "What it is.", .values = message_types),
 	FYNQ_OUT("content", STRING, "Its text.", .max = 1000000),
 	FYNQ_OUT("image_url", STRING, "Where its picture is.", .flags = FYNQ_NULLABLE),
+	FYNQ_OUT("content_ids", ARRAY, "Contents of the library that a question is about.",
+	    .sub = id_out),
+	FYNQ_OUT("citations", ARRAY, "Passages of them that a reply cites.", .sub = citation_out),
 	FYNQ_OUT("status", STRING,
 	    "pending while it is written; stopped where the client went away.",
 	    .values = (const char *const[]){ "pending", "complete", "stopped", "failed", NULL }),

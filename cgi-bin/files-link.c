@@ -10,11 +10,9 @@
 
 enum { DAY = 86400 };
 
-/* $1 id, $2 when the link expires, in seconds since 1970. */
-static const struct fynq_stmt find_to_sign = { "sign_file", FYNQ_AS_USER, FYNQ_REPEATABLE,
-	"select " FILE_ROW
-	", " FYNQ_SQL_TIME("to_timestamp($2::bigint)") " from public.files f where f.id = $1::uuid "
-						       "and f.user_id = auth.uid()" };
+/* $4 when the link expires, in seconds since 1970. */
+static const struct fynq_stmt find_to_sign = { "sign_file", FYNQ_AS_SERVICE, FYNQ_REPEATABLE,
+	"select " FILE_ROW ", " FYNQ_SQL_TIME("to_timestamp($4::bigint)") FILE_SEEN };
 
 /* The link is what allows it. $1 id. */
 static const struct fynq_stmt find_linked = { "get_linked_file", FYNQ_AS_SERVICE, FYNQ_REPEATABLE,

@@ -98,46 +98,59 @@ write_part(struct fynq_req *rq, void *arg)
 	return fynq_store()->fetch(rq, p->key, p->range.from, p->range.n, take, rq);
 }
 
-/*
- * Where the object is for the server in front to send, which does ranges itself; absent where this
- * is ours to do. Nginx knows our tag only when it is too late for If-Match. NOT_FOUND.
- */
-static enum fynq_err
-find_accel(struct fynq_req *rq, const struct file_row *f, struct fynq_str *uri_r)
-{
-	struct fynq_str prefix = fynq_req_param(rq, "FYNQ_ACCEL"), path;
-	const struct fynq_store *store = fynq_store();
-	int64_t bytes;
-
-	*uri_r = (struct fynq_str){ 0 };
-	if (prefix.n == 0 || store->path == NULL || fynq_req_if_match(rq).p != NULL)
-		return FYNQ_OK;
-	FYNQ_TRY(store->size(rq, f->key, &bytes));
-	FYNQ_TRY(store->path(rq, f->key, &path));
-	*uri_r = fynq_arena_printf(rq->arena, "%.*s%.*s", FYNQ_STR_ARG(prefix), FYNQ_STR_ARG(path));
-	return FYNQ_OK;
-}
-
 static enum fynq_err
 send_part(struct fynq_req *rq, const struct file_row *f, struct fynq_range range)
 {
 	struct part *p = fynq_arena_alloc(rq->arena, sizeof(*p));
 
 	*p = (struct part){ f->key, range };
+	fynq_reply_range(rq, &range, f->bytes);
 	if (range.n >= LONG_BODY)
 		fynq_reply_header(rq, "X-Accel-Buffering", FYNQ_STR("no"));
 	return fynq_reply_written(
 	    rq, range.part ? 206 : 200, media_type(rq, f->media_type), range.n, write_part, p);
 }
 
-/* In the order of RFC 9110 section 13.2.2. What is said of the bytes is not said of a failure. */
+/* Nginx knows our tag only when it is too late for If-Match. */
+static bool
+may_redirect(struct fynq_req *rq)
+{
+	return fynq_req_param(rq, "FYNQ_ACCEL").n > 0 && fynq_store()->path != NULL &&
+	       fynq_req_if_match(rq).p == NULL;
+}
+
+/*
+ * Have the server in front send it: from where it takes the request's range, or, where that is not
+ * to be heeded, from where it takes none (nginx/site.sh).
+ */
+static enum fynq_err
+redirect(struct fynq_req *rq, const struct file_row *f, struct fynq_range range)
+{
+	bool whole = !range.part && fynq_req_param(rq, "HTTP_RANGE").n > 0;
+	struct fynq_str prefix = fynq_req_param(rq, "FYNQ_ACCEL"), path;
+
+	FYNQ_TRY(fynq_store()->path(rq, f->key, &path));
+	if (whole)
+		fynq_reply_range(rq, &range, f->bytes);
+	fynq_reply_header(rq, "X-Accel-Redirect",
+	    fynq_arena_printf(rq->arena, "%.*s%s/%.*s", FYNQ_STR_ARG(prefix),
+		whole ? "whole" : "part", FYNQ_STR_ARG(path)));
+	return fynq_reply_body(rq, 200, media_type(rq, f->media_type), (struct fynq_str){ 0 });
+}
+
+/*
+ * In the order of RFC 9110 section 13.2.2. What is said of the bytes is not said of a failure, so
+ * an object that another is to send is looked for first.
+ */
 enum fynq_err
 send_file(struct fynq_req *rq, const struct file_row *f, struct fynq_str cache)
 {
-	struct fynq_str match = fynq_req_if_match(rq), uri;
+	struct fynq_str match = fynq_req_if_match(rq);
 	struct fynq_range range;
+	int64_t bytes;
 
-	FYNQ_TRY(find_accel(rq, f, &uri));
+	if (may_redirect(rq))
+		FYNQ_TRY(fynq_store()->size(rq, f->key, &bytes));
 	if (match.p != NULL && !fynq_str_eq(match, f->sha256))
 		return fynq_fail(rq, FYNQ_E_PRECONDITION_FAILED, NULL);
 	fynq_reply_etag(rq, f->sha256);
@@ -145,13 +158,9 @@ send_file(struct fynq_req *rq, const struct file_row *f, struct fynq_str cache)
 		fynq_reply_header(rq, "Cache-Control", cache);
 		return FYNQ_OK;
 	}
-	if (uri.n == 0)
-		FYNQ_TRY(fynq_range_of(rq, f->sha256, f->bytes, &range));
+	FYNQ_TRY(fynq_range_of(rq, f->sha256, f->bytes, &range));
 	add_headers(rq, f, cache);
-	if (uri.n == 0)
-		return send_part(rq, f, range);
-	fynq_reply_header(rq, "X-Accel-Redirect", uri);
-	return fynq_reply_body(rq, 200, media_type(rq, f->media_type), (struct fynq_str){ 0 });
+	return may_redirect(rq) ? redirect(rq, f, range) : send_part(rq, f, range);
 }
 
 /* A client may keep it, but nobody between. */

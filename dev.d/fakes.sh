@@ -63,28 +63,41 @@ start_smtp() {
 	start_fake smtp /usr/bin/python3 tests/fakes/smtp/main.py --folder "$state/mail"
 }
 
-# It keeps its state in the stack's PostgreSQL, in the auth schema, which is laid out before the
-# migrations run, as it is on Supabase.
+wants_supabase() {
+	[ "$auth" = supabase ] || [ "$storage" = supabase ]
+}
+
+# It keeps accounts in the stack's PostgreSQL, in the auth schema, which is laid out before the
+# migrations run, as it is on Supabase, and objects in a folder. A stack whose accounts are its own
+# has them in that schema itself: then there are only objects.
 start_supabase() {
-	local cost=10
+	local cost=10 accounts=()
 	if [ "$fsync" = off ]; then
 		cost=4
 	fi
-	make_project
+	make_keys
+	if [ "$auth" = supabase ]; then
+		make_accounts
+		accounts=(--database-url-file "$state/secret/supabase_url")
+	fi
 	start_fake supabase node tests/fakes/supabase/main.mjs \
-		--database-url-file "$state/secret/supabase_url" \
+		"${accounts[@]}" --objects "$state/supabase" \
 		--publishable-key-file "$state/secret/supabase_key" \
 		--secret-key-file "$state/secret/supabase_secret_key" \
 		--jwt-secret-file "$state/secret/supabase_jwt" --bcrypt-cost "$cost"
 }
 
-# What a project on Supabase has from the start: keys, roles and the auth schema.
-make_project() {
-	local admin=$state/secret/supabase_auth_admin
-	[ ! -f "$state/stamp/supabase" ] || return 0
+# What a project on Supabase has from the start: keys, and roles and the auth schema.
+make_keys() {
+	[ ! -f "$state/secret/supabase_jwt" ] || return 0
 	write_secret "$state/secret/supabase_key" "sb_publishable_$(secret)"
 	write_secret "$state/secret/supabase_secret_key" "sb_secret_$(secret)"
 	write_secret "$state/secret/supabase_jwt" "$(secret)"
+}
+
+make_accounts() {
+	local admin=$state/secret/supabase_auth_admin
+	[ ! -f "$state/stamp/supabase" ] || return 0
 	write_secret "$admin" "$(secret)"
 	psql_as postgres fynq -v owner=fynq_owner -v password="$(cat "$admin")" \
 		-f tests/fakes/supabase/schema.sql
@@ -104,13 +117,20 @@ fake_settings() {
 		printf '%s\n' FYNQ_MAIL_FROM=tutor@fynq.example \
 			FYNQ_SITE_URL=https://app.fynq.example/account
 	fi
+	if wants_supabase; then
+		cat <<-EOT
+			FYNQ_SUPABASE_URL=$(fake_field supabase url)
+			FYNQ_SUPABASE_SECRET_KEY_FILE=$state/secret/supabase_secret_key
+			FYNQ_SUPABASE_CA_FILE=$state/supabase.pem
+		EOT
+	fi
+	if [ "$storage" = supabase ]; then
+		echo FYNQ_STORAGE=supabase
+	fi
 	if [ "$auth" = supabase ]; then
 		cat <<-EOT
 			FYNQ_AUTH=supabase
-			FYNQ_SUPABASE_URL=$(fake_field supabase url)
 			FYNQ_SUPABASE_KEY_FILE=$state/secret/supabase_key
-			FYNQ_SUPABASE_SECRET_KEY_FILE=$state/secret/supabase_secret_key
-			FYNQ_SUPABASE_CA_FILE=$state/supabase.pem
 			FYNQ_JWT_ISSUER=$(fake_field supabase url)/auth/v1
 		EOT
 	fi

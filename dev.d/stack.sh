@@ -11,6 +11,7 @@ up_usage() {
 		  --asan             the build with AddressSanitizer
 		  --fast             PostgreSQL may lose what it stored when the machine fails
 		  --auth WHO         who keeps the accounts: local, or supabase, a stand-in for it
+		  --storage WHERE    where files are kept: local, or supabase, the same stand-in
 		  --set NAME=VALUE   a setting of the service, such as FYNQ_PROCESSES=4
 		  --defaults         limits, retries and titles as in docs/config.md; else none, for tests
 		  --built            use what was built and installed last
@@ -43,11 +44,10 @@ read_options() {
 		--state) shift ;;
 		--asan) build='build-asan' ;;
 		--fast) fsync=off ;;
-		--auth)
-			auth=${2:-}
-			case $auth in
-			local | supabase) ;;
-			*) die "--auth needs local or supabase" ;;
+		--auth | --storage)
+			case ${2:-} in
+			local | supabase) printf -v "${1#--}" %s "$2" ;;
+			*) die "$1 needs local or supabase" ;;
 			esac
 			shift
 			;;
@@ -71,7 +71,7 @@ read_options() {
 	done
 	root=$top/$build/root
 	make_state
-	printf '%s %s %s %s\n' "$build" "$fsync" "$defaults" "$auth" >"$state/options"
+	printf '%s %s %s %s %s\n' "$build" "$fsync" "$defaults" "$auth" "$storage" >"$state/options"
 	if [ "${#settings[@]}" -gt 0 ]; then
 		printf '%s\n' "${settings[@]}" >"$state/more.conf"
 	fi
@@ -79,10 +79,10 @@ read_options() {
 
 # What the stack's first start decided.
 recall() {
-	build=build fsync=on defaults=no auth=local built=no json=no
+	build=build fsync=on defaults=no auth=local storage=local built=no json=no
 	if [ -f "$state/options" ]; then
-		read -r build fsync defaults auth <"$state/options"
-		auth=${auth:-local}
+		read -r build fsync defaults auth storage <"$state/options"
+		auth=${auth:-local} storage=${storage:-local}
 	fi
 	root=$top/$build/root
 }
@@ -304,9 +304,9 @@ up() {
 	else
 		part "the stand-in for Gemini" start_gemini
 	fi
-	if [ "$auth" = supabase ]; then
+	if wants_supabase; then
 		need_npm
-		part "the stand-in for Supabase Auth" start_supabase
+		part "the stand-in for Supabase" start_supabase
 	fi
 	if wants_smtp; then
 		part "the stand-in for a mail server" start_smtp
@@ -326,6 +326,7 @@ stack_json() {
 		  "gemini": "$(fake_field gemini url)",
 		  "gemini_control": "$(fake_field gemini control)",
 		  "auth": "$auth",
+		  "storage": "$storage",
 		  "supabase": "$(fake_field supabase url)",
 		  "supabase_control": "$(fake_field supabase control)",
 		  "database_url": "$(database_url postgres)",
@@ -385,8 +386,8 @@ status_command() {
 		echo "PostgreSQL: down"
 	fi
 	status_fake gemini "Gemini" "Google, or down"
-	if [ "$auth" = supabase ]; then
-		status_fake supabase "Supabase Auth" "down"
+	if wants_supabase; then
+		status_fake supabase "Supabase" "down"
 	fi
 	status_fake smtp "Mail" "none"
 	ctl status

@@ -27,6 +27,7 @@
 #include "identity/provider.h"
 #include "identity/rules.h"
 #include "identity/standing.h"
+#include "library/reading.h"
 #include "limits/attempts.h"
 #include "limits/user.h"
 #include "service/serve.h"

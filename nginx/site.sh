@@ -60,9 +60,15 @@ objects() {
 	cat <<-EOF
 
 		set \$fynq_accel /fynq_files/;
-		location ^~ /fynq_files/ {
+		location ^~ /fynq_files/part/ {
 		    alias $files/objects/;
 		    include $here/files.conf;
+		    max_ranges 1;
+		}
+		location ^~ /fynq_files/whole/ {
+		    alias $files/objects/;
+		    include $here/files.conf;
+		    max_ranges 0;
 		}
 	EOF
 }

@@ -13,6 +13,7 @@ static const struct command *const tables[] = {
 	keys_commands,
 	mail_commands,
 	upkeep_commands,
+	storage_commands,
 };
 struct fynq_buf ctl_problems = FYNQ_BUF_INIT(65536);
 

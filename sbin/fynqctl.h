@@ -21,7 +21,7 @@ struct command {
 
 /* Each file's commands; a row whose name is NULL ends the table. */
 extern const struct command pool_commands[], migrate_commands[], config_commands[], user_commands[],
-    keys_commands[], mail_commands[], upkeep_commands[];
+    keys_commands[], mail_commands[], upkeep_commands[], storage_commands[];
 
 /* What is wrong with the settings, a line each; empty where they are good. */
 extern struct fynq_buf ctl_problems;

@@ -1,6 +1,6 @@
 /*
- * `fynqctl upkeep`: what the auth responder does each minute, once, for a host that runs fynq as
- * plain CGI from its cron; and for an admin who does not want to wait.
+ * `fynqctl upkeep`: what the auth and the contents responder do each minute, once, for a host that
+ * runs fynq as plain CGI from its cron; and for an admin who does not want to wait.
  */
 #include <stdio.h>
 
@@ -9,6 +9,8 @@
 #include "data/db.h"
 #include "fynqctl.h"
 #include "identity/identity.h"
+#include "library/reading.h"
+#include "storage/store.h"
 
 static int
 run_upkeep(int argc, char **argv)
@@ -18,14 +20,14 @@ run_upkeep(int argc, char **argv)
 
 	(void)argc;
 	(void)argv;
-	if (!fynq_identity_init(&ctl_problems)) {
+	if (!fynq_identity_init(&ctl_problems) || !fynq_store_init(&ctl_problems)) {
 		ctl_say_lines("settings", fynq_buf_str(&ctl_problems));
 		return EX_CONFIG;
 	}
 	fynq_fetch_init();
 	fynq_db_init();
 	rq = fynq_req_new(-1, true);
-	failed = fynq_upkeep_run(rq, true);
+	failed = fynq_upkeep_run(rq, true) + fynq_reading_run(rq);
 	fynq_req_free(&rq);
 	fynq_db_close();
 	if (failed == 0)

@@ -66,19 +66,22 @@ enum fynq_err
 fynq_range_of(struct fynq_req *rq, struct fynq_str tag, int64_t bytes, struct fynq_range *range_r)
 {
 	struct fynq_str header = { 0 };
-	struct fynq_range *r = range_r;
 
 	if (rq->method == FYNQ_GET && if_range_holds(rq, tag))
 		header = fynq_req_param(rq, "HTTP_RANGE");
+	if (fynq_range_parse(header, bytes, range_r))
+		return FYNQ_OK;
+	fynq_reply_header(
+	    rq, "Content-Range", fynq_arena_printf(rq->arena, "bytes */%lld", (long long)bytes));
+	return fynq_fail(rq, FYNQ_E_RANGE, "It has %lld bytes.", (long long)bytes);
+}
+
+void
+fynq_reply_range(struct fynq_req *rq, const struct fynq_range *range, int64_t bytes)
+{
 	fynq_reply_header(rq, "Accept-Ranges", FYNQ_STR("bytes"));
-	if (!fynq_range_parse(header, bytes, r)) {
+	if (range->part)
 		fynq_reply_header(rq, "Content-Range",
-		    fynq_arena_printf(rq->arena, "bytes */%lld", (long long)bytes));
-		return fynq_fail(rq, FYNQ_E_RANGE, "It has %lld bytes.", (long long)bytes);
-	}
-	if (r->part)
-		fynq_reply_header(rq, "Content-Range",
-		    fynq_arena_printf(rq->arena, "bytes %lld-%lld/%lld", (long long)r->from,
-			(long long)(r->from + r->n - 1), (long long)bytes));
-	return FYNQ_OK;
+		    fynq_arena_printf(rq->arena, "bytes %lld-%lld/%lld", (long long)range->from,
+			(long long)(range->from + range->n - 1), (long long)bytes));
 }

@@ -23,10 +23,13 @@ bool fynq_range_parse(struct fynq_str header, int64_t bytes, struct fynq_range *
 
 /*
  * The same for a request, whose If-Range holds with that tag (without quotes) alone, compared
- * strongly (section 13.1.5); a date never does, as no answer has one. Only GET has ranges. Gives
- * the answer its Accept-Ranges and Content-Range; it is a 206 where part is true. RANGE.
+ * strongly (section 13.1.5); a date never does, as no answer has one. Only GET has ranges. RANGE,
+ * with the answer's Content-Range.
  */
 enum fynq_err fynq_range_of(struct fynq_req *rq, struct fynq_str tag, int64_t bytes,
     struct fynq_range *range_r) FYNQ_MUST_CHECK;
+
+/* Give the answer its Accept-Ranges and, to a part, its Content-Range. Such a one is a 206. */
+void fynq_reply_range(struct fynq_req *rq, const struct fynq_range *range, int64_t bytes);
 
 #endif

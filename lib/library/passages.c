@@ -1,7 +1,6 @@
 #include "library/passages.h"
 
-/* Beside the body: {"page":12345,"body":""}, */
-enum { FRAME_MAX = 32, REPLACEMENT = 0xfffd };
+enum { REPLACEMENT = 0xfffd };
 
 /* Shows nothing and says nothing: zero width, direction, soft hyphen, byte order mark. */
 static bool
@@ -255,27 +254,27 @@ add(struct fynq_buf *json, int n, const struct fynq_passage *passage)
 	fynq_buf_add_char(json, '}');
 }
 
-enum fynq_passages_end
-fynq_passages_json(struct fynq_str text, bool paged, struct fynq_buf *json)
+int
+fynq_passages_count(struct fynq_str clean, bool paged)
 {
-	/* A quote takes two bytes, and a byte that is not UTF-8 three. */
-	struct fynq_buf clean = FYNQ_BUF_INIT(3 * (size_t)FYNQ_TEXT_MAX);
-	struct fynq_passages passages;
+	struct fynq_passages p = fynq_passages_begin(clean, paged);
 	struct fynq_passage passage;
 	int n = 0;
 
-	*json = (struct fynq_buf)FYNQ_BUF_INIT(
-	    2 * (size_t)FYNQ_TEXT_MAX + (size_t)FRAME_MAX * FYNQ_PASSAGES_MAX);
-	if (text.n > FYNQ_TEXT_MAX)
-		return FYNQ_PASSAGES_TOO_MANY;
-	fynq_passages_clean(text, paged, &clean);
-	passages = fynq_passages_begin(fynq_buf_str(&clean), paged);
+	while (n <= FYNQ_PASSAGES_MAX && fynq_passages_next(&p, &passage))
+		n++;
+	return n;
+}
+
+int
+fynq_passages_json(struct fynq_passages *p, int most, struct fynq_buf *json)
+{
+	struct fynq_passage passage;
+	int n = 0;
+
 	fynq_buf_add_char(json, '[');
-	while (n <= FYNQ_PASSAGES_MAX && fynq_passages_next(&passages, &passage))
+	while (n < most && fynq_passages_next(p, &passage))
 		add(json, ++n, &passage);
 	fynq_buf_add_char(json, ']');
-	fynq_buf_release(&clean);
-	if (n > FYNQ_PASSAGES_MAX || json->full)
-		return FYNQ_PASSAGES_TOO_MANY;
-	return n > 0 ? FYNQ_PASSAGES_DONE : FYNQ_PASSAGES_NONE;
+	return n;
 }

@@ -43,17 +43,13 @@ struct fynq_passages fynq_passages_begin(struct fynq_str clean, bool paged);
 /* The next passage, a part of the text; false at its end. */
 bool fynq_passages_next(struct fynq_passages *p, struct fynq_passage *passage_r);
 
-enum fynq_passages_end {
-	FYNQ_PASSAGES_DONE,
-	FYNQ_PASSAGES_NONE,    /* there is nothing to read in it */
-	FYNQ_PASSAGES_TOO_MANY /* more than FYNQ_PASSAGES_MAX, or than FYNQ_TEXT_MAX bytes */
-};
+/* How many there are, but FYNQ_PASSAGES_MAX + 1 of any more. */
+int fynq_passages_count(struct fynq_str clean, bool paged);
 
 /*
- * All of them, of a text as it came, as a JSON array of {"page": 1 or null, "body": "..."}: what
- * fynq.set_passages() takes. json_r is for the caller to release, whatever comes of it.
+ * The next ones, at most so many, as a JSON array of {"page": 1 or null, "body": "..."}. How many
+ * they are: 0 at the end. Each takes 5,000 bytes at most.
  */
-enum fynq_passages_end fynq_passages_json(
-    struct fynq_str text, bool paged, struct fynq_buf *json_r);
+int fynq_passages_json(struct fynq_passages *p, int most, struct fynq_buf *json);
 
 #endif

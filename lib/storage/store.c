@@ -27,18 +27,25 @@ fynq_store_key(struct fynq_req *rq, struct fynq_str user, const struct fynq_uuid
 }
 
 bool
-fynq_store_init(struct fynq_buf *problems_r)
+fynq_store_check(const struct fynq_store *store, const char *about, struct fynq_buf *problems_r)
 {
-	const struct fynq_store *store = fynq_store_named(fynq_str_of(fynq_config.storage));
 	bool keys = fynq_config.supabase_url[0] != '\0' &&
 		    fynq_config.supabase_secret_key[0] != '\0';
 
-	if (store == NULL)
-		fynq_buf_printf(problems_r, "FYNQ_STORAGE: it must be local or supabase\n");
-	else if (store == &fynq_store_supabase && !keys)
-		fynq_buf_printf(problems_r, "FYNQ_STORAGE: supabase needs FYNQ_SUPABASE_URL and"
-					    " FYNQ_SUPABASE_SECRET_KEY\n");
-	else
+	if (store != &fynq_store_supabase || keys)
 		return true;
+	fynq_buf_printf(problems_r,
+	    "%s: supabase needs FYNQ_SUPABASE_URL and FYNQ_SUPABASE_SECRET_KEY\n", about);
+	return false;
+}
+
+bool
+fynq_store_init(struct fynq_buf *problems_r)
+{
+	const struct fynq_store *store = fynq_store_named(fynq_str_of(fynq_config.storage));
+
+	if (store != NULL)
+		return fynq_store_check(store, "FYNQ_STORAGE", problems_r);
+	fynq_buf_printf(problems_r, "FYNQ_STORAGE: it must be local or supabase\n");
 	return false;
 }

@@ -105,6 +105,13 @@ struct fynq_str fynq_store_key(
     struct fynq_req *rq, struct fynq_str user, const struct fynq_uuid *id);
 
 /*
+ * Whether the settings suffice for that store, FYNQ_STORAGE or not. False with a line for each
+ * fault in problems_r, each of which begins with about.
+ */
+bool fynq_store_check(
+    const struct fynq_store *store, const char *about, struct fynq_buf *problems_r);
+
+/*
  * Once at start: whether FYNQ_STORAGE names a store and its settings suffice. False with a line for
  * each fault in problems_r.
  */

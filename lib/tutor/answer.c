@@ -24,6 +24,7 @@ struct fynq_answer {
 	struct fynq_turn turn;
 	char id[ID_MAX + 1];	  /* the request's, for the log */
 	struct fynq_buf question; /* as JSON, where the answer is to repeat it */
+	struct fynq_buf sources;  /* what it may cite, as JSON */
 	struct fynq_buf cached;	  /* an answer that is there already, as Gemini's reply */
 	int64_t saved;		  /* tokens that it saves */
 	bool events;
@@ -83,6 +84,8 @@ fynq_answer_new(struct fynq_req *rq, const struct fynq_answer_start *start)
 	a->events = start->events;
 	a->question.max = start->opening->question.n;
 	a->cached.max = FYNQ_ARENA_MAX / 4;
+	a->sources.max = start->opening->sources.n;
+	fynq_buf_add(&a->sources, start->opening->sources);
 	if (!a->events) /* Who takes the answer up gets events. */
 		fynq_buf_add(&a->question, start->opening->question);
 	keep_cached(a, start->opening);
@@ -119,6 +122,7 @@ settle(struct fynq_answer *a)
 	fynq_gemini_ask_release(&a->ask);
 	fynq_buf_release(&a->question);
 	fynq_buf_release(&a->cached);
+	fynq_buf_release(&a->sources);
 	fynq_req_free(&a->work);
 	free(a);
 	active--;
@@ -190,11 +194,14 @@ static void
 store(void *arg)
 {
 	struct fynq_answer *a = arg;
+	struct fynq_str sources = { 0 };
 
+	if (a->sources.n > 0)
+		sources = fynq_buf_str(&a->sources);
 	fynq_log_request(fynq_str_of(a->id));
 	a->work = fynq_req_new(-1, true);
-	a->store_error = fynq_turn_close(
-	    a->work, &a->turn, a->status, a->error, &a->ask.call.reply, a->saved, &a->result);
+	a->store_error = fynq_turn_close(a->work, &a->turn, a->status, a->error, &a->ask.call.reply,
+	    a->saved, sources, &a->result);
 	fynq_log_request((struct fynq_str){ 0 });
 	fynq_evloop_post(after_store, a);
 }

@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "storage/file.h"
 #include "tutor/context.h"
+#include "tutor/grounding.h"
 
 enum { INSTRUCTION_MAX = 65536, SETTINGS_MAX = 512, PICTURE_MAX = 8 << 20, UUID_CHARS = 36 };
 
@@ -173,15 +174,15 @@ add_picture(struct fynq_req *rq, const struct fynq_turn *turn, const struct fynq
 }
 
 /*
- * The contents with the bytes of pictures where SQL has put "@file:UUID". The text of a turn cannot
- * be taken for such a part: a quote inside a JSON string has a backslash before it.
+ * Contents, or a piece of them, with the bytes of pictures where SQL has put "@file:UUID". The text
+ * of a turn cannot be taken for such a part: a quote inside a JSON string has a backslash before
+ * it.
  */
 static enum fynq_err
-add_contents(struct fynq_req *rq, const struct fynq_turn *turn, const struct fynq_opening *o,
-    struct fynq_buf *b)
+add_piece(struct fynq_req *rq, const struct fynq_turn *turn, const struct fynq_opening *o,
+    struct fynq_str rest, struct fynq_buf *b)
 {
 	static const struct fynq_str mark = FYNQ_STR_INIT("{\"inlineData\": {\"data\": \"@file:");
-	struct fynq_str rest = o->contents;
 	struct fynq_uuid file;
 	const char *at, *end;
 
@@ -205,6 +206,33 @@ add_contents(struct fynq_req *rq, const struct fynq_turn *turn, const struct fyn
 	return FYNQ_OK;
 }
 
+/*
+ * All contents, with the passages where SQL has put a part for them: the last such part, since a
+ * turn of the model before it may hold whatever the model sent.
+ */
+static enum fynq_err
+add_contents(struct fynq_req *rq, const struct fynq_turn *turn, const struct fynq_opening *o,
+    struct fynq_buf *b)
+{
+	static const struct fynq_str mark = FYNQ_STR_INIT("{\"passages\": true}");
+	struct fynq_str head, tail = o->contents;
+	const char *at;
+
+	if (o->passages.p == NULL)
+		return add_piece(rq, turn, o, o->contents, b);
+	while ((at = memmem(tail.p, tail.n, mark.p, mark.n)) != NULL) {
+		tail.n -= (size_t)(at + mark.n - tail.p);
+		tail.p = at + mark.n;
+	}
+	head = (struct fynq_str){ o->contents.p, o->contents.n - tail.n };
+	if (head.n < mark.n)
+		return fynq_fail(rq, FYNQ_E_INTERNAL, NULL);
+	head.n -= mark.n;
+	FYNQ_TRY(add_piece(rq, turn, o, head, b));
+	add_text_part(b, o->passages);
+	return add_piece(rq, turn, o, tail, b);
+}
+
 static void
 add_config(struct fynq_buf *b, int64_t output_tokens)
 {
@@ -220,6 +248,10 @@ fynq_context_build(struct fynq_req *rq, const struct fynq_turn *turn,
 	fynq_buf_add(body, fynq_buf_str(&context.instruction));
 	fynq_buf_add_char(body, '}');
 	add_learner(body, opening);
+	if (opening->passages.p != NULL) {
+		fynq_buf_add_char(body, ',');
+		add_text_part(body, fynq_grounding_rule);
+	}
 	fynq_buf_add(body, FYNQ_STR("]},\"contents\":"));
 	FYNQ_TRY(add_contents(rq, turn, opening, body));
 	add_config(body, fynq_config.gemini_output_tokens);

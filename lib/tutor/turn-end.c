@@ -1,7 +1,11 @@
 #include "data/steps.h"
 #include "limits/user.h"
+#include "tutor/grounding.h"
 #include "tutor/turn.h"
 #include "tutor/tutor.h"
+
+/* All numbers that a reply can cite. */
+enum { CITED_MAX = 256 };
 
 #define USAGE_JSON                                                                     \
 	"case when m.total_tokens is not null then json_build_object('prompt_tokens'," \
@@ -17,7 +21,10 @@ static const struct fynq_stmt close_reply = { "close_reply", FYNQ_AS_SERVICE, FY
 	" update messages set status = $2::text, content = $3::text, parts = $4::jsonb,"
 	"  error = $5::text, finish_reason = $6::text, model = coalesce($7::text, model),"
 	"  prompt_tokens = $8::int, reply_tokens = $9::int, thought_tokens = $10::int,"
-	"  total_tokens = $11::int, cached = $12::boolean"
+	"  total_tokens = $11::int, cached = $12::boolean,"
+	"  citations = coalesce((select jsonb_agg(s.source order by s.at)"
+	"   from jsonb_array_elements($13::jsonb) with ordinality as s(source, at)"
+	"   where (s.source ->> 'n')::int = any ($14::int[])), '[]')"
 	" from old where messages.id = $1::uuid and sender = 'tutor'"
 	" returning messages.*, set_config('fynq.go',"
 	"   case when old.status = 'pending' then 't' else 'f' end, true))"
@@ -52,7 +59,7 @@ text_or_null(const char *text)
 enum fynq_err
 fynq_turn_close(struct fynq_req *rq, const struct fynq_turn *turn, enum fynq_turn_status status,
     enum fynq_err error, const struct fynq_gemini_reply *reply, int64_t saved,
-    struct fynq_told *told_r)
+    struct fynq_str sources, struct fynq_told *told_r)
 {
 	static const char *const names[] = {
 		[FYNQ_TURN_COMPLETE] = "complete",
@@ -63,6 +70,7 @@ fynq_turn_close(struct fynq_req *rq, const struct fynq_turn *turn, enum fynq_tur
 	bool failed = status == FYNQ_TURN_FAILED;
 	bool counted = usage->total > 0;
 	struct fynq_buf parts = FYNQ_BUF_INIT(FYNQ_ARENA_MAX / 4);
+	struct fynq_buf cited = FYNQ_BUF_INIT(CITED_MAX);
 	struct fynq_str null = { 0 }, id = fynq_uuid_str(&turn->reply);
 	struct fynq_steps steps = { 0 };
 	struct fynq_rows rows;
@@ -70,6 +78,7 @@ fynq_turn_close(struct fynq_req *rq, const struct fynq_turn *turn, enum fynq_tur
 
 	if (status == FYNQ_TURN_COMPLETE)
 		fynq_gemini_reply_parts(reply, &parts);
+	fynq_grounding_cited(fynq_buf_str(&reply->text), &cited);
 	fynq_steps_add(&steps, rq, &close_reply, &rows,
 	    FYNQ_ARGS(id, fynq_str_of(names[status]), fynq_buf_str(&reply->text),
 		status == FYNQ_TURN_COMPLETE ? fynq_buf_str(&parts) : null,
@@ -78,7 +87,8 @@ fynq_turn_close(struct fynq_req *rq, const struct fynq_turn *turn, enum fynq_tur
 		text_or_null(reply->model), counted ? fynq_arg_int(rq, usage->prompt) : null,
 		counted ? fynq_arg_int(rq, usage->reply) : null,
 		counted ? fynq_arg_int(rq, usage->thought) : null,
-		counted ? fynq_arg_int(rq, usage->total) : null, fynq_arg_bool(saved > 0)));
+		counted ? fynq_arg_int(rq, usage->total) : null, fynq_arg_bool(saved > 0), sources,
+		fynq_buf_str(&cited)));
 	fynq_steps_add(&steps, rq, &fynq_limit_spend, NULL,
 	    FYNQ_ARGS(fynq_uuid_str(&turn->user), fynq_arg_int(rq, usage->prompt),
 		fynq_arg_int(rq, usage->reply + usage->thought), fynq_arg_int(rq, saved)));
@@ -87,6 +97,7 @@ fynq_turn_close(struct fynq_req *rq, const struct fynq_turn *turn, enum fynq_tur
 		    &steps, rq, &put_cached, NULL, FYNQ_ARGS(fynq_str_of(turn->cache), id));
 	e = fynq_db_tx(rq, steps.all, steps.n);
 	fynq_buf_release(&parts);
+	fynq_buf_release(&cited);
 	FYNQ_TRY(e);
 	*told_r = (struct fynq_told){ 0 };
 	if (rows.n > 0)

@@ -6,6 +6,7 @@
 #include "gemini/signature.h"
 #include "limits/user.h"
 #include "tutor/context.h"
+#include "tutor/grounding.h"
 #include "tutor/runner.h"
 #include "tutor/turn.h"
 #include "tutor/tutor.h"
@@ -39,7 +40,7 @@ static const struct fynq_stmt open_chat = { "open_chat", FYNQ_AS_USER, FYNQ_ONCE
 
 /*
  * Why the chat does not take the question; null where it does.
- * $1 chat, $2 message or null, $3 it must be a question, $4 file or null.
+ * $1 chat, $2 message or null, $3 it must be a question, $4 file or null, $5 contents or null.
  */
 static const struct fynq_stmt check_turn = { "check_turn", FYNQ_AS_USER, FYNQ_REPEATABLE,
 	"with v as ("
@@ -49,6 +50,9 @@ static const struct fynq_stmt check_turn = { "check_turn", FYNQ_AS_USER, FYNQ_RE
 	"      then 'message'"
 	"    when $4::uuid is not null and not exists (select from files where id = $4::uuid"
 	"      and user_id = auth.uid() and media_type in ('image/jpeg', 'image/png')) then 'file'"
+	"    else (select 'content_ids.' || (min(w.at) - 1)"
+	"      from jsonb_array_elements_text($5::jsonb) with ordinality as w(id, at)"
+	"      where not exists (select from contents o where o.id = w.id::uuid))"
 	"    end as fault"
 	"  from (select) one"
 	"  left join chats c on c.id = $1::uuid"
@@ -64,25 +68,36 @@ static const struct fynq_stmt make_chat = { "make_chat", FYNQ_AS_USER, FYNQ_ONCE
 	" select $1::uuid, auth.uid(), " FYNQ_CONTEXT_TITLE(
 	    "$2::text") " where current_setting('fynq.go', true) = 't'" };
 
-/* $1 question, $2 chat, $3 content, $4 the question it replaces or null, $5 file or null. */
+/* What a question m asks about, and in which words. */
+#define NAMED "nullif(m.content_ids, '{}')::text, m.content"
+
+/*
+ * $1 question, $2 chat, $3 content, $4 the question it replaces or null, $5 file or null, $6
+ * contents or null.
+ */
 static const struct fynq_stmt add_question = { "add_question", FYNQ_AS_SERVICE, FYNQ_ONCE,
 	"with m as ("
 	"  insert into messages"
-	"    (id, chat_id, user_id, parent_id, sender, type, content, image_url, file_id, status)"
+	"    (id, chat_id, user_id, parent_id, sender, type, content, image_url, file_id, "
+	"content_ids,"
+	"     status)"
 	"  select $1::uuid, c.id, c.user_id,"
 	"    case when $4::uuid is null then c.leaf_id else old.parent_id end, 'student',"
 	"    case when f.file is null then 'text' else 'image' end, coalesce($3::text, ''),"
-	"    '/api/v1/files/' || f.file || '/content', f.file, 'complete'"
+	"    '/api/v1/files/' || f.file || '/content', f.file, case when $6::jsonb is not null"
+	"      then array(select id::uuid from jsonb_array_elements_text($6::jsonb)"
+	"        with ordinality as w(id, at) order by at)"
+	"      else coalesce(old.content_ids, '{}') end, 'complete'"
 	"  from chats c left join messages old on old.id = $4::uuid,"
 	"  lateral (select coalesce($5::uuid, old.file_id) as file) f"
 	"  where c.id = $2::uuid and current_setting('fynq.go', true) = 't'"
 	"  returning *"
 	") select " FYNQ_MESSAGE_JSON
-	", m.id, set_config('fynq.question', m.id::text, true) from m" };
+	", m.id, set_config('fynq.question', m.id::text, true), " NAMED " from m" };
 
 /* The question of a reply that is to be given anew. $1 chat, $2 the reply, or the question. */
 static const struct fynq_stmt find_question = { "find_question", FYNQ_AS_SERVICE, FYNQ_REPEATABLE,
-	"select " FYNQ_MESSAGE_JSON ", m.id, set_config('fynq.question', m.id::text, true)"
+	"select " FYNQ_MESSAGE_JSON ", m.id, set_config('fynq.question', m.id::text, true), " NAMED
 	" from messages named join messages m"
 	"   on m.id = case named.sender when 'student' then named.id else named.parent_id end"
 	" where named.id = $2::uuid and named.chat_id = $1::uuid"
@@ -96,7 +111,8 @@ static const struct fynq_stmt find_question = { "find_question", FYNQ_AS_SERVICE
  * and neighbouring turns of one sender become one content, as roles must alternate. A question is
  * never left out: two replies in one content would mix up their signatures. Tokens are estimated at
  * four bytes each, see context.h. $1 budget, $2 pictures, $3 model, $4 what stands for another
- * model's thought signature.
+ * model's thought signature, $5 tokens for passages of the contents that the question names. Where
+ * they go, there is a part {"passages": true}: see context.c.
  */
 #define COST FYNQ_CONTEXT_COST
 /* What the model made under its name, or a version of it. An alias may name any. */
@@ -107,7 +123,8 @@ static const struct fynq_stmt find_question = { "find_question", FYNQ_AS_SERVICE
 static const struct fynq_stmt get_contents = {
 	"get_contents", FYNQ_AS_SERVICE, FYNQ_REPEATABLE,
 	"with recursive path as ("
-	"  select m.*, null::text as summary, 1 as back, " COST " as spent"
+	"  select m.*, null::text as summary, 1 as back,"
+	"    " COST " + case when m.content_ids = '{}' then 0 else $5::int end as spent"
 	"  from messages m where m.id = " QUESTION "  union all"
 	"  select m.*, s.content, p.back + 1,"
 	"    p.spent + coalesce(octet_length(s.content) / 4 + 8, " COST ")"
@@ -117,7 +134,9 @@ static const struct fynq_stmt get_contents = {
 	"    and (s.content is not null or p.spent + " COST " <= $1::int)"
 	"), shown as ("
 	"  select p.back, case when summary is null then p.sender else 'student' end as sender,"
-	"    case when summary is not null then jsonb_build_array(jsonb_build_object('text',"
+	"    case when p.back = 1 and p.content_ids <> '{}' then '[{\"passages\": true}]'::jsonb"
+	"      else '[]' end"
+	"    || case when summary is not null then jsonb_build_array(jsonb_build_object('text',"
 	"        'What was said before, in short: ' || summary))"
 	"      when p.type = 'image' then jsonb_build_array(case when f.id is not null"
 	"          and row_number() over pictures <= $2::int then jsonb_build_object('inlineData', "
@@ -155,8 +174,9 @@ static const struct fynq_stmt get_contents = {
 };
 
 /*
- * An answer that the same question got before, where it is a chat's first and has no picture: same
- * words, model, instruction and profile. $1 what the settings say of the model, $2 hours.
+ * An answer that the same question got before, where it is a chat's first, has no picture and names
+ * no contents: same words, model, instruction and profile. $1 what the settings say of the model,
+ * $2 hours.
  */
 static const struct fynq_stmt get_cached = { "get_cached", FYNQ_AS_SERVICE, FYNQ_ONCE,
 	"with k as ("
@@ -164,6 +184,7 @@ static const struct fynq_stmt get_cached = { "get_cached", FYNQ_AS_SERVICE, FYNQ
 	"    p.preferences, m.content)::text, 'UTF8')), 'hex') as hash"
 	"  from messages m join profiles p on p.id = m.user_id"
 	"  where m.id = " QUESTION " and m.parent_id is null and m.file_id is null"
+	"    and m.content_ids = '{}'"
 	"), hit as ("
 	"  update fynq.answers a set hits = a.hits + 1 from k"
 	"  where a.hash = k.hash and a.created_at > now() - make_interval(hours => $2::int)"
@@ -234,6 +255,10 @@ refuse(struct fynq_req *rq, const struct fynq_rows *chat, const struct fynq_rows
 		fynq_fault(rq, FYNQ_STR("file_id"), "value", "There is no such picture.");
 		return FYNQ_E_INVALID;
 	}
+	if (fynq_str_starts(fault, FYNQ_STR("content_ids."))) {
+		fynq_fault(rq, fault, "value", "There is no such content.");
+		return FYNQ_E_INVALID;
+	}
 	if (fault.n == 0)
 		FYNQ_TRY(fynq_limit_verdict(rq, limit));
 	rq->problem.retry_after = RUNNING_SECONDS;
@@ -272,7 +297,7 @@ plan(struct fynq_req *rq, struct fynq_steps *steps, const struct fynq_question *
 	fynq_steps_add(steps, rq, &open_chat, &rows->chat,
 	    FYNQ_ARGS(chat, fynq_arg_bool(turn->opened), fynq_arg_int(rq, fynq_config.min_age)));
 	fynq_steps_add(steps, rq, &check_turn, &rows->check,
-	    FYNQ_ARGS(chat, message, fynq_arg_bool(q->kind == FYNQ_TURN_EDIT), file));
+	    FYNQ_ARGS(chat, message, fynq_arg_bool(q->kind == FYNQ_TURN_EDIT), file, q->contents));
 	fynq_steps_add(steps, rq, &fynq_limit_take, &rows->limit, limits, FYNQ_LIMIT_ARGS);
 	if (turn->opened)
 		fynq_steps_add(steps, rq, &make_chat, NULL, FYNQ_ARGS(chat, q->content));
@@ -281,13 +306,15 @@ plan(struct fynq_req *rq, struct fynq_steps *steps, const struct fynq_question *
 		    steps, rq, &find_question, &rows->question, FYNQ_ARGS(chat, message));
 	else
 		fynq_steps_add(steps, rq, &add_question, &rows->question,
-		    FYNQ_ARGS(fynq_uuid_str(&turn->question), chat, q->content, message, file));
+		    FYNQ_ARGS(fynq_uuid_str(&turn->question), chat, q->content, message, file,
+			q->contents));
 	if (cacheable)
 		fynq_steps_add(steps, rq, &get_cached, &rows->cached,
 		    FYNQ_ARGS(fynq_context_settings(), fynq_arg_int(rq, fynq_config.cache_hours)));
 	fynq_steps_add(steps, rq, &get_contents, &rows->contents,
 	    FYNQ_ARGS(fynq_arg_int(rq, budget), fynq_arg_int(rq, fynq_config.context_pictures),
-		fynq_str_of(fynq_config.gemini_model), foreign_signature(rq)));
+		fynq_str_of(fynq_config.gemini_model), foreign_signature(rq),
+		fynq_arg_int(rq, fynq_grounding_tokens())));
 	fynq_steps_add(steps, rq, &add_reply, NULL,
 	    FYNQ_ARGS(reply, fynq_str_of(fynq_config.gemini_model), fynq_runner_id()));
 	if (key.n > 0)
@@ -303,6 +330,9 @@ take_opening(
 
 	(void)fynq_uuid_parse(fynq_rows_str(&rows->question, 0, 1), &turn->question);
 	o->question = fynq_rows_str(&rows->question, 0, 0);
+	o->named = fynq_rows_str(&rows->question, 0, 3);
+	o->words = fynq_rows_str(&rows->question, 0, 4);
+	o->kept = fynq_grounding_tokens();
 	o->grade = fynq_rows_str(&rows->chat, 0, 2);
 	o->locale = fynq_rows_str(&rows->chat, 0, 3);
 	o->preferences = fynq_rows_str(&rows->chat, 0, 4);

@@ -17,6 +17,7 @@ struct fynq_question {
 				     is to be given anew, or its question */
 	struct fynq_str content;  /* the student's words; not for REGENERATE */
 	struct fynq_uuid file; /* the picture; absent for none, or for EDIT to keep the old one */
+	struct fynq_str contents; /* of the library, a JSON array of ids; absent as file is */
 };
 
 /* One question and its reply; the ids are made here before anything is stored. */
@@ -33,6 +34,10 @@ struct fynq_opening {
 	struct fynq_str question; /* as JSON */
 	struct fynq_str contents; /* the branch as Gemini's contents[] */
 	struct fynq_str files;	  /* pictures in contents, "UUID,UUID"; see context.h */
+	struct fynq_str named;	  /* what it asks about, "{UUID,UUID}"; absent for nothing */
+	struct fynq_str words;	  /* the question's own */
+	int64_t kept;		  /* tokens that the chat leaves to passages */
+	struct fynq_str passages, sources;	    /* absent before fynq_grounding_find() */
 	struct fynq_str grade, locale, preferences; /* of the profile; each may be absent */
 	struct {
 		struct fynq_str parts, model,
@@ -49,7 +54,7 @@ struct fynq_opening {
  * are the newest turns that fit budget tokens, before them a summary where there is one.
  *
  * UNDER_AGE, NOT_FOUND, CHAT_BUSY while a reply is being written, RATE_LIMITED, INVALID where
- * the message is none that can be edited, and those of fynq_claim_read() and
+ * there is no such picture or content, and those of fynq_claim_read() and
  * fynq_claim_verdict(). Then nothing is stored and the key is not used up.
  */
 enum fynq_err fynq_turn_open(struct fynq_req *rq, const struct fynq_question *question,
@@ -72,12 +77,13 @@ struct fynq_told {
 
 /*
  * Store how the reply ended: its text, parts, counts; count its tokens for the user, once. error
- * is recorded where it failed; saved is what an answer from the cache did not take. May be run
- * again after a failure. An absent told_r->reply means that the chat was deleted meanwhile.
+ * is recorded where it failed; saved is what an answer from the cache did not take; sources, or an
+ * absent string, is what its text may cite (see grounding.h). May be run again after a failure. An
+ * absent told_r->reply means that the chat was deleted meanwhile.
  */
 enum fynq_err fynq_turn_close(struct fynq_req *rq, const struct fynq_turn *turn,
     enum fynq_turn_status status, enum fynq_err error, const struct fynq_gemini_reply *reply,
-    int64_t saved, struct fynq_told *told_r) FYNQ_MUST_CHECK;
+    int64_t saved, struct fynq_str sources, struct fynq_told *told_r) FYNQ_MUST_CHECK;
 
 /* A reply as it stands, with its question; for who asks again. Valid as long as the arena. */
 struct fynq_past {

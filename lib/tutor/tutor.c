@@ -10,6 +10,7 @@
 #include "tutor/client.h"
 #include "tutor/context.h"
 #include "tutor/events.h"
+#include "tutor/grounding.h"
 #include "tutor/handover.h"
 #include "tutor/runner.h"
 #include "tutor/tutor.h"
@@ -99,7 +100,7 @@ replay(struct fynq_req *rq, const struct fynq_uuid *reply, bool events)
 
 /* Have Gemini asked, or an answer told that is there already; the question is stored. */
 static enum fynq_err
-answer(struct fynq_req *rq, const struct fynq_turn *turn, const struct fynq_opening *opening,
+answer(struct fynq_req *rq, struct fynq_turn *turn, struct fynq_opening *opening,
     struct fynq_answer_start *start)
 {
 	struct fynq_buf body = FYNQ_BUF_INIT(REQUEST_MAX);
@@ -109,6 +110,8 @@ answer(struct fynq_req *rq, const struct fynq_turn *turn, const struct fynq_open
 	start->opening = opening;
 	start->body = &body;
 	if (opening->cached.parts.n == 0)
+		e = fynq_grounding_find(rq, turn, opening);
+	if (opening->cached.parts.n == 0 && e == FYNQ_OK)
 		e = fynq_context_build(rq, turn, opening, &body);
 	if (e != FYNQ_OK) {
 		/* Whoever beats next marks the reply failed. */

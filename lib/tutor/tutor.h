@@ -33,8 +33,9 @@ extern const struct fynq_companion fynq_tutor;
  * it is not NULL and holds something, is prepared, stored and shown to the tutor. The last thing a
  * handler does.
  *
- * The errors of fynq_turn_open(), fynq_gemini_admit(), fynq_picture_prepare() and fynq_files_add(),
- * and BUSY past FYNQ_STREAMS_MAX; what goes wrong later is answered when it happens.
+ * The errors of fynq_turn_open(), fynq_grounding_find(), fynq_gemini_admit(),
+ * fynq_picture_prepare() and fynq_files_add(), and BUSY past FYNQ_STREAMS_MAX; what goes wrong later
+ * is answered when it happens.
  */
 enum fynq_err fynq_tutor_ask(struct fynq_req *rq, const struct fynq_question *question,
     const struct fynq_upload *picture, bool events) FYNQ_MUST_CHECK;
@@ -51,6 +52,7 @@ enum fynq_err fynq_tutor_resume(struct fynq_req *rq, const struct fynq_uuid *rep
 #define FYNQ_MESSAGE_JSON                                                                       \
 	"json_build_object('id', m.id, 'chat_id', m.chat_id, 'parent_id', m.parent_id,"         \
 	" 'sender', m.sender, 'type', m.type, 'content', m.content, 'image_url', m.image_url,"  \
+	" 'content_ids', m.content_ids, 'citations', m.citations,"                              \
 	" 'status', m.status, 'error', m.error, 'model', m.model, 'cached', m.cached,"          \
 	" 'finish_reason', m.finish_reason, 'usage', case when m.total_tokens is not null then" \
 	" json_build_object('prompt_tokens', m.prompt_tokens, 'reply_tokens', m.reply_tokens,"  \

@@ -44,6 +44,7 @@ select set_eq($$ select name, type, required from pg_temp.columns('public.messag
   ('error', 'text', false), ('prompt_tokens', 'integer', false), ('reply_tokens', 'integer', false),
   ('thought_tokens', 'integer', false), ('total_tokens', 'integer', false),
   ('runner', 'uuid', false), ('file_id', 'uuid', false), ('cached', 'boolean', true),
+  ('content_ids', 'uuid[]', true), ('citations', 'jsonb', true),
   ('created_at', 'timestamp with time zone', true), ('updated_at', 'timestamp with time zone', true)
 $$, 'columns of messages');
 

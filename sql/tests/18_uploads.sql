@@ -1,7 +1,7 @@
 -- Uploads: what files take is counted exactly, the limits hold, and an upload adds all or nothing.
 begin;
 \ir common.psql
-select plan(62);
+select plan(63);
 
 -- The tables.
 create function pg_temp.columns(of regclass) returns table (name text, type text, required boolean)
@@ -102,7 +102,7 @@ select throws_ok('update public.user_limits set uploads_day = -1', '23514', null
 delete from public.user_limits;
 
 -- An upload: begun, and ended with its rows.
-create function pg_temp.begin(ids int[], sizes bigint[], room bigint default 0) returns text
+create function pg_temp.began(ids int[], sizes bigint[], room bigint default 0) returns text
 language sql as $$
   select coalesce(max(limit_name), 'begun') from fynq.upload_begin(pg_temp.uid('teacher'),
     (select array_agg(pg_temp.id(i)) from unnest(ids) i), sizes, 0, room, 0, 0)
@@ -120,47 +120,47 @@ create function pg_temp.state() returns text language sql as $$
     where user_id = pg_temp.uid('teacher')), (select count(*) from fynq.uploads),
     pg_temp.used('teacher'))
 $$;
-select is(pg_temp.begin('{30,31}', '{5,5}', 9), 'storage_bytes', 'no room: it does not begin');
+select is(pg_temp.began('{30,31}', '{5,5}', 9), 'storage_bytes', 'no room: it does not begin');
 select is(pg_temp.state(), '0 files, 0 on their way, ', 'and leaves nothing');
-select is(pg_temp.begin('{30,31}', '{5,5}', 10), 'begun', 'room: it begins');
-select is(pg_temp.begin('{30,31}', '{5,5}', 10), 'begun', 'and may begin again');
+select is(pg_temp.began('{30,31}', '{5,5}', 10), 'begun', 'room: it begins');
+select is(pg_temp.began('{30,31}', '{5,5}', 10), 'begun', 'and may begin again');
 select is(pg_temp.ended('{30,31}', 5, 10), 'stored', 'it ends');
 select is(pg_temp.state(), '2 files, 0 on their way, 10 bytes, 2 files, 2 today', 'with both rows');
 select is(pg_temp.ended('{30,31}', 5, 10), 'stored', 'and may end again');
 select is(pg_temp.state(), '2 files, 0 on their way, 10 bytes, 2 files, 2 today', 'without others');
 select is((select name from public.files where id = pg_temp.id(30)), 'a"b', 'names are as they were');
 
-select pg_temp.begin('{32,33}', '{1,1}') \g /dev/null
+select pg_temp.began('{32,33}', '{1,1}') \g /dev/null
 select is(pg_temp.ended('{32,33}', 1, 11), 'storage_bytes 11', 'the room has gone meanwhile');
 select is(pg_temp.state(), '2 files, 0 on their way, 10 bytes, 2 files, 2 today', 'none is stored');
-select pg_temp.begin('{34,35}', '{1,1}') \g /dev/null
+select pg_temp.began('{34,35}', '{1,1}') \g /dev/null
 delete from fynq.uploads where id = pg_temp.id(35);
 select is(pg_temp.ended('{34,35}', 1), 'upload', 'one was given up meanwhile: none is stored');
 select is(pg_temp.state(), '2 files, 0 on their way, 10 bytes, 2 files, 2 today', 'and none is left');
 
 -- With an Idempotency-Key.
-select pg_temp.begin('{40,41}', '{1,1}') \g /dev/null
+select pg_temp.began('{40,41}', '{1,1}') \g /dev/null
 select is(pg_temp.ended('{40,41}', 1, 11, 'k', repeat('1', 64)), 'storage_bytes 11', 'no room');
 select is_empty('select from fynq.requests', 'no key is kept of what was not stored');
-select pg_temp.begin('{42,43}', '{1,1}') \g /dev/null
+select pg_temp.began('{42,43}', '{1,1}') \g /dev/null
 select is(pg_temp.ended('{42,43}', 1, 0, 'k', repeat('1', 64)), 'stored', 'the first has the key');
 select is((select file_ids from fynq.requests where key = 'k'), array[pg_temp.id(42), pg_temp.id(43)],
   'which knows its files');
 select is(pg_temp.ended('{42,43}', 1, 0, 'k', repeat('1', 64)), 'stored', 'also when it ends again');
-select pg_temp.begin('{44}', '{1}') \g /dev/null
+select pg_temp.began('{44}', '{1}') \g /dev/null
 select is(pg_temp.ended('{44}', 1, 0, 'k', repeat('1', 64)),
   format('earlier {%s,%s}', pg_temp.id(42), pg_temp.id(43)), 'the second is told of these');
-select pg_temp.begin('{45}', '{1}') \g /dev/null
+select pg_temp.began('{45}', '{1}') \g /dev/null
 select is(pg_temp.ended('{45}', 1, 0, 'k', repeat('2', 64)),
   format('key {%s,%s}', pg_temp.id(42), pg_temp.id(43)), 'another request is not');
 select is(pg_temp.state(), '4 files, 0 on their way, 12 bytes, 4 files, 4 today', 'nor stores anything');
 
 -- With the account everything goes.
-select pg_temp.begin('{50}', '{1}') \g /dev/null
+select pg_temp.began('{50}', '{1}') \g /dev/null
 delete from auth.users where id = pg_temp.uid('teacher');
 select is(pg_temp.state(), '0 files, 0 on their way, ', 'uploads, files and their count');
 select throws_ok($$ select pg_temp.ended('{50}', 1) $$, '23503', null, 'nothing is stored for nobody');
-select throws_ok($$ select pg_temp.begin('{51}', '{1}') $$, '23503', null, 'and nothing begins');
+select throws_ok($$ select pg_temp.began('{51}', '{1}') $$, '23503', null, 'and nothing begins');
 
 select * from finish();
 rollback;

@@ -30,6 +30,10 @@ const NO_LIMITS = {
   messages_day: null,
   tokens_minute: null,
   tokens_day: null,
+  file_bytes: null,
+  storage_bytes: null,
+  storage_files: null,
+  uploads_day: null,
 };
 
 describe("one account", { concurrency: 4 }, () => {
@@ -73,6 +77,12 @@ describe("one account", { concurrency: 4 }, () => {
     assert.deepEqual(second.json.limits,
       { ...NO_LIMITS, messages_minute: 0, tokens_day: 5_000_000_000 });
     assert.equal((await api("GET", "/users/me/usage", { token })).status, 200, "its sessions stay");
+    const limits = { file_bytes: 1, storage_bytes: 2 ** 40, storage_files: 3, uploads_day: 0 };
+    const third = await patch(id, { limits });
+    assert.deepEqual(third.json.limits, { ...second.json.limits, ...limits });
+    const { json } = await api("GET", "/users/me/usage", { token });
+    assert.equal(json.file_bytes, 1);
+    assert.deepEqual([json.bytes.limit, json.files.limit, json.uploads.limit], [2 ** 40, 3, null]);
   });
 
   it("its birth date is corrected", async () => {

@@ -70,6 +70,24 @@ async function logged() {
   return [...found].sort();
 }
 
+test("a file of a floor includes its own floor and those in its row of HACKING.md alone", async () => {
+  const rows = (await read("HACKING.md")).matchAll(/^\| `(\w+)\/` \|[^|]*\|([^|]*)\|$/gm);
+  const floors = new Map([...rows].map(([, floor, on]) =>
+    [floor, [floor, ...on.split(",").map((name) => name.trim())]]));
+  const wrong = [];
+  for (const folder of (await foldersBelow("lib")).slice(1)) {
+    const floor = folder.split("/")[1];
+    const allowed = floors.get(floor) ?? assert.fail(`${floor} has no row`);
+    for (const file of [...(await namesIn(folder, ".c")), ...(await namesIn(folder, ".h"))]) {
+      for (const [, other] of (await read(file)).matchAll(/^#include "(\w+)\//gm)) {
+        if (!allowed.includes(other)) wrong.push(`${file}: ${other}`);
+      }
+    }
+  }
+  assert.deepEqual(wrong, []);
+  assert.ok(floors.size > 9, String(floors.size));
+});
+
 test("operating.md has each event that is logged, with its levels, and no other", async () => {
   const events = await logged();
   assert.ok(events.length > 30, String(events.length));

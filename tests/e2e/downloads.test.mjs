@@ -73,6 +73,7 @@ for (const [way, get] of Object.entries(ways)) {
     const assertWhole = ({ status, headers, bytes }, about) => {
       assert.equal(status, 200, about);
       assert.equal(headers.get("content-range"), null, about);
+      assert.equal(headers.get("accept-ranges"), "bytes", about);
       assert.equal(headers.get("content-length"), String(SIZE), about);
       assert.deepEqual(bytes, file.bytes, about);
     };
@@ -153,11 +154,14 @@ for (const [way, get] of Object.entries(ways)) {
     });
 
     it("HEAD has the head alone", async () => {
-      const { status, headers, bytes } = await get(file.id, { method: "HEAD" });
-      assert.equal(status, 200);
-      assert.equal(headers.get("content-length"), String(SIZE));
-      assert.equal(headers.get("etag"), `"${file.sha256}"`);
-      assert.equal(bytes.length, 0);
+      for (const more of [{}, { range: "bytes=0-9" }]) {
+        const { status, headers, bytes } = await get(file.id, { method: "HEAD", headers: more });
+        assert.equal(status, 200);
+        assert.equal(headers.get("content-length"), String(SIZE));
+        assert.equal(headers.get("accept-ranges"), "bytes");
+        assert.equal(headers.get("etag"), `"${file.sha256}"`);
+        assert.equal(bytes.length, 0);
+      }
     });
 
     it("what the table should not have goes out as bytes to be saved", async () => {
@@ -226,10 +230,11 @@ describe("the folder of objects", () => {
     const file = await storeFile(stack, user);
     const name = `${user.id.slice(-2)}/${user.id}/${file.id}`;
     const paths = [
-      `/fynq_files/${name}`, `/fynq_files//${name}`, `/fynq_files/../fynq_files/${name}`,
-      `/FYNQ_files/${name}`, `/%66ynq_files/${name}`, "/fynq_files/", "/fynq_files",
-      "/fynq_files../fynq.conf", "/fynq_files/..%2ffynq.conf", "/fynq_files/%2e%2e/fynq.conf",
-      `/api/v1/files/${file.id}/../../../../fynq_files/${name}`,
+      `/fynq_files/part/${name}`, `/fynq_files/whole/${name}`, `/fynq_files//part/${name}`,
+      `/fynq_files/../fynq_files/part/${name}`, `/%66ynq_files/part/${name}`, "/fynq_files/part/",
+      "/fynq_files/", "/fynq_files", "/fynq_files/part../fynq.conf",
+      "/fynq_files/part/..%2f..%2ffynq.conf", "/fynq_files/part/%2e%2e/%2e%2e/fynq.conf",
+      `/api/v1/files/${file.id}/../../../../fynq_files/part/${name}`,
       "/fynq_large/api/v1/files/upload",
     ];
     for (const path of paths) {
@@ -285,7 +290,8 @@ describe("a file of a content", () => {
     await db.run("update public.contents set published = true where id = $1", [id]);
     assert.deepEqual((await get()).bytes, file.bytes);
     assert.equal((await meta()).json.id, file.id);
-    const { json } = await stack.api("POST", `/files/${file.id}/sign`, { token: user.token, body: {} });
+    const { json, text } = await stack.api("POST", `/files/${file.id}/sign`, { token: user.token });
+    assert.ok(json.url, text);
     assert.deepEqual((await read(stack.url + json.url)).bytes, file.bytes);
     await db.run("update public.contents set published = false where id = $1", [id]);
     assertProblem(await get(), 404, "not_found");

@@ -13,8 +13,10 @@ import { promisify } from "node:util";
 import { admin } from "./lib/accounts.mjs";
 import { startStack, waitUntil } from "./lib/fynq.mjs";
 import { filePart, form } from "./lib/form.mjs";
+import * as locks from "./lib/locks.mjs";
 import { Pictures } from "./lib/pictures.mjs";
 import { assertProblem } from "./lib/problem.mjs";
+import { pidsOf } from "./lib/processes.mjs";
 
 const run = promisify(execFile);
 
@@ -147,36 +149,9 @@ async function assertOut({ email, password, token, refreshToken }) {
   assert.ok([401, 403].includes(login.status), login.text);
 }
 
-/** Sessions of the test that hold a lock, until they are ended. */
-async function lock(table) {
-  const ended = assert.rejects(
-    own.db.run(`begin; lock table ${table}; select pg_sleep(60); commit`));
-  const holders = `select pid from pg_locks where relation = '${table}'::regclass and granted
-    and mode = 'AccessExclusiveLock'`;
-  await waitUntil(async () => (await own.db.query(holders)).length > 0, { what: "it is locked" });
-  return async () => {
-    await own.db.query(`select pg_terminate_backend(pid) from (${holders}) as l`);
-    await ended;
-  };
-}
-
-const isWaiting = (statement) =>
-  waitUntil(async () => (await own.db.query(
-    "select 1 from pg_stat_activity where wait_event_type = 'Lock' and position($1 in query) > 0",
-    [statement],
-  )).length > 0, { what: `"${statement}" waits for a lock` });
-
-/** The processes of a pool of this stack. */
-async function pids(name) {
-  const found = [];
-  for (const pid of (await readdir("/proc")).filter((it) => /^\d+$/.test(it))) {
-    const command = await readFile(`/proc/${pid}/cmdline`, "utf8").catch(() => "");
-    const environment = await readFile(`/proc/${pid}/environ`, "latin1").catch(() => "");
-    if (command.startsWith("/") && command.split("\0")[0].endsWith(`/${name}.fcgi`) &&
-      environment.includes(own.state)) found.push(Number(pid));
-  }
-  return found;
-}
+const lock = (table) => locks.lock(own, table);
+const isWaiting = (statement) => locks.isWaiting(own, statement);
+const pids = (name) => pidsOf(own, name);
 
 /** What is in a picture's metadata, and what is searched for, is never stored; all else is. */
 async function isFoundNowhere() {

@@ -25,7 +25,7 @@ test("the owner reads what is known of a file, and again only when it has change
   assert.match(json.created_at, /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$/);
   delete json.created_at;
   assert.deepEqual(json, {
-    id, name: "Blatt 1.jpg", media_type: "image/jpeg", bytes: bytes.length, sha256,
+    id, purpose: "chat", name: "Blatt 1.jpg", media_type: "image/jpeg", bytes: bytes.length, sha256,
     width: 640, height: 480, url: `/api/v1/files/${id}/content`,
   });
   const again = await api("GET", `/files/${id}`, {

@@ -48,17 +48,21 @@ async function promoted(role) {
 }
 
 describe("GET /users/me/usage", { concurrency: 4 }, () => {
-  it("nothing used, no limits", async () => {
+  it("nothing used, and no limits but those of files", async () => {
     const { token } = await register();
     const json = await usage(token);
     const { reset_seconds: reset } = json.day.messages;
+    const room = (limit) => ({ used: 0, limit, remaining: limit });
     assert.ok(Number.isInteger(reset) && reset >= 1 && reset <= 86400, `reset: ${reset}`);
     const none = (seconds) => ({ used: 0, limit: null, remaining: null, reset_seconds: seconds });
     assert.deepEqual(json, {
       minute: { messages: none(60), tokens: none(60) },
       day: { messages: none(reset), tokens: none(reset) },
       saved_tokens: 0,
-      bytes: { used: 0, limit: null },
+      bytes: room(524288000),
+      files: room(1000),
+      uploads: { ...room(200), reset_seconds: json.uploads.reset_seconds },
+      file_bytes: 26214400,
     });
   });
 

@@ -52,8 +52,8 @@ defaults(void **state)
 	assert_true(fynq_config.db_prepare);
 	assert_string_equal(fynq_config.log, "-");
 	assert_string_equal(fynq_config.jwt_secret, "");
-	assert_int_equal(fynq_config.limit_student.messages_minute, 10);
-	assert_int_equal(fynq_config.limit_admin.tokens_day, 0);
+	assert_int_equal(fynq_config.limit_student.most[0], 10);
+	assert_int_equal(fynq_config.limit_admin.most[3], 0);
 	assert_string_equal(fynq_config.database_url, "postgres://localhost/fynq");
 }
 
@@ -69,10 +69,10 @@ the_environment_counts(void **state)
 	assert_int_equal(fynq_config.threads, 12);
 	assert_false(fynq_config.db_prepare);
 	assert_string_equal(fynq_config.cors_origins, "https://a.example,https://b.example");
-	assert_int_equal(fynq_config.limit_teacher.messages_minute, 1);
-	assert_int_equal(fynq_config.limit_teacher.messages_day, 0);
-	assert_int_equal(fynq_config.limit_teacher.tokens_minute, 3);
-	assert_int_equal(fynq_config.limit_teacher.tokens_day, 1000000000);
+	assert_int_equal(fynq_config.limit_teacher.most[0], 1);
+	assert_int_equal(fynq_config.limit_teacher.most[1], 0);
+	assert_int_equal(fynq_config.limit_teacher.most[2], 3);
+	assert_int_equal(fynq_config.limit_teacher.most[3], 1000000000);
 }
 
 /* What paths are put behind ends in no slash, however it is written; a page may be its folder. */

@@ -68,8 +68,8 @@ arguments(void **state)
 	struct fynq_str args[FYNQ_LIMIT_ARGS];
 
 	(void)state;
-	fynq_config.limit_student = (struct fynq_limits){ 1, 2, 3, 4 };
-	fynq_config.limit_teacher = (struct fynq_limits){ 5, 6, 7, 1000000000 };
+	fynq_config.limit_student = (struct fynq_limits){ { 1, 2, 3, 4 } };
+	fynq_config.limit_teacher = (struct fynq_limits){ { 5, 6, 7, 1000000000 } };
 	rq->caller.id = FYNQ_STR("me");
 	for (size_t i = 0; i < LENGTH(cases); i++) {
 		rq->caller.role = cases[i].role;

@@ -226,48 +226,49 @@ keeps_every_word(void **state)
 static void
 writes_json(void **state)
 {
-	struct fynq_buf json;
+	struct fynq_passages p = fynq_passages_begin(FYNQ_STR("one\f\"two\"\f\fthree"), true);
+	struct fynq_buf json = FYNQ_BUF_INIT(1000);
 
 	(void)state;
-	assert_int_equal(
-	    fynq_passages_json(FYNQ_STR("one\f\"two\"\f"), true, &json), FYNQ_PASSAGES_DONE);
+	assert_int_equal(fynq_passages_json(&p, 2, &json), 2);
 	assert_str(fynq_buf_str(&json),
 	    "[{\"page\":1,\"body\":\"one\"},{\"page\":2,\"body\":\"\\\"two\\\"\"}]");
-	fynq_buf_release(&json);
-	assert_int_equal(fynq_passages_json(FYNQ_STR("one"), false, &json), FYNQ_PASSAGES_DONE);
+	fynq_buf_reset(&json);
+	assert_int_equal(fynq_passages_json(&p, 2, &json), 1);
+	assert_str(fynq_buf_str(&json), "[{\"page\":4,\"body\":\"three\"}]");
+	fynq_buf_reset(&json);
+	assert_int_equal(fynq_passages_json(&p, 2, &json), 0);
+	p = fynq_passages_begin(FYNQ_STR("one"), false);
+	fynq_buf_reset(&json);
+	assert_int_equal(fynq_passages_json(&p, 2, &json), 1);
 	assert_str(fynq_buf_str(&json), "[{\"page\":null,\"body\":\"one\"}]");
-	fynq_buf_release(&json);
-	assert_int_equal(
-	    fynq_passages_json(FYNQ_STR(" \f\001\f\n"), true, &json), FYNQ_PASSAGES_NONE);
 	fynq_buf_release(&json);
 }
 
+/* Also of characters that take the most room. */
 static void
 has_bounds(void **state)
 {
-	static const struct {
-		const char *name, *unit;
-		int times;
-		enum fynq_passages_end end;
-	} cases[] = {
-		{ "as many pages as may be", "p\f", FYNQ_PASSAGES_MAX, FYNQ_PASSAGES_DONE },
-		{ "one more", "p\f", FYNQ_PASSAGES_MAX + 1, FYNQ_PASSAGES_TOO_MANY },
-		{ "as many bytes as may be", "\"\"\"\"\"\"\"\"\"\n", FYNQ_TEXT_MAX / 10,
-		    FYNQ_PASSAGES_DONE },
-		{ "some more", "\"\"\"\"\"\"\"\"\"\n", FYNQ_TEXT_MAX / 10 + 1,
-		    FYNQ_PASSAGES_TOO_MANY },
-		{ "nothing that is UTF-8", "\xff", FYNQ_TEXT_MAX, FYNQ_PASSAGES_TOO_MANY },
-	};
-	struct fynq_buf json;
+	static const char *const units[] = { "\"", "\\", "\U0001f9ea", "\u2028", "a" };
+	struct fynq_buf json = FYNQ_BUF_INIT(5000);
+	struct fynq_passages p;
 
 	(void)state;
-	for (size_t i = 0; i < LENGTH(cases); i++) {
+	for (size_t i = 0; i < LENGTH(units); i++) {
 		fynq_buf_reset(&text);
-		repeat(cases[i].unit, cases[i].times);
-		assert_case(fynq_passages_json(fynq_buf_str(&text), true, &json) == cases[i].end,
-		    cases[i].name);
-		fynq_buf_release(&json);
+		repeat(units[i], FYNQ_PASSAGE_MOST);
+		p = fynq_passages_begin(fynq_buf_str(&text), false);
+		fynq_buf_reset(&json);
+		assert_case(fynq_passages_json(&p, 1, &json) == 1, units[i]);
+		assert_case(!json.full, units[i]);
 	}
+	fynq_buf_release(&json);
+	fynq_buf_reset(&text);
+	repeat("p\f", FYNQ_PASSAGES_MAX);
+	assert_int_equal(fynq_passages_count(fynq_buf_str(&text), true), FYNQ_PASSAGES_MAX);
+	repeat("p\f", 10);
+	assert_int_equal(fynq_passages_count(fynq_buf_str(&text), true), FYNQ_PASSAGES_MAX + 1);
+	assert_int_equal(fynq_passages_count(FYNQ_STR("\f\f"), true), 0);
 }
 
 int

@@ -18,7 +18,7 @@ export const { api, register, sse, raw, db, gemini, cgi } = stack;
  * A stack of the test's own, with the same members as `stack`; its stop() must be called, in
  * after(). `settings` are those of the service, `durable` makes PostgreSQL safe against a crash of
  * the machine, `auth` says who keeps the accounts: "local" or "supabase", a stand-in for it, which
- * the stack then has as `supabase`.
+ * the stack then has as `supabase`, and `storage` likewise who keeps the files, `storage`.
  */
 export function startStack(options) {
   return stack.another(options);

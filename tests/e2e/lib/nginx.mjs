@@ -21,15 +21,18 @@ async function freePort() {
   return port;
 }
 
-/** Starts it; `files` is what site.sh is told of FYNQ_FILES_DIR. {url, log(), stop()}. */
-export async function startNginx(stack, { files = [] } = {}) {
+/**
+ * Starts it, before the endpoints whose sockets are in the folder `run`; `files` is the stack's own
+ * FYNQ_FILES_DIR where Nginx is to send files itself. {url, log(), stop()}.
+ */
+export async function startNginx(stack, { files, run: sockets = `${stack.state}/run` } = {}) {
   const { bin } = JSON.parse(process.env.FYNQ_TEST_STACK);
   const folder = await mkdtemp(path.join(os.tmpdir(), "fynq-nginx-"));
   const file = (name) => path.join(folder, name);
   const script = path.join(bin, "../../share/fynq/nginx/site.sh");
   await mkdir(file("tmp"));
   for (const part of ["http", "server"]) {
-    const args = [script, part, bin, path.join(stack.state, "run"), ...files];
+    const args = [script, part, bin, sockets, ...(files ? [files] : [])];
     const { stdout } = await run("sh", args, { env: stack.environment() });
     await writeFile(file(`${part}.conf`), stdout);
   }
@@ -42,10 +45,13 @@ export async function startNginx(stack, { files = [] } = {}) {
     server { listen 127.0.0.1:${port}; include ${folder}/server.conf; } }\n`);
   const nginx = spawn("nginx", ["-p", folder, "-e", file("error.log"), "-c", file("nginx.conf")]);
   const url = `http://127.0.0.1:${port}`;
-  await waitUntil(() => fetch(`${url}/healthz`).then(({ ok }) => ok, () => false));
+  await waitUntil(() => fetch(`${url}/healthz`).then(() => true, () => false));
   return {
     url,
-    log: async () => (await readFile(file("access.log"), "utf8")) + (await readFile(file("error.log"), "utf8")),
+    log: async () => {
+      const texts = ["access.log", "error.log"].map((name) => readFile(file(name), "utf8"));
+      return (await Promise.all(texts)).join("");
+    },
     stop: async () => {
       nginx.kill();
       await once(nginx, "exit");

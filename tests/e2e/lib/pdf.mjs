@@ -65,12 +65,13 @@ const page = (contents, parent = 2) =>
   `<< /Type /Page /Parent ${parent} 0 R /MediaBox [0 0 595 842] ` +
   `/Resources << /Font << /F1 3 0 R >> >> /Contents ${contents} 0 R >>`;
 
-/** A document with a page for each text, in Latin letters. */
-export function pdf(pages, { trailer = "", compress = false } = {}) {
+/** A document with a page for each text, in Latin letters; `script` is run where it is opened. */
+export function pdf(pages, { trailer = "", compress = false, script } = {}) {
+  const action = script ? `/OpenAction << /S /JavaScript /JS ${literal(script)} >> ` : "";
   const first = 4; // Before it: catalogue, page tree, font.
   const kids = pages.map((_, i) => `${first + 2 * i} 0 R`).join(" ");
   return document([
-    "<< /Type /Catalog /Pages 2 0 R >>",
+    `<< /Type /Catalog /Pages 2 0 R ${action}>>`,
     `<< /Type /Pages /Kids [${kids}] /Count ${pages.length} >>`,
     FONT,
     ...pages.flatMap((text, i) => [

@@ -1,6 +1,7 @@
 // Processes of a stack, as the kernel tells of them.
 
 import { readFileSync } from "node:fs";
+import { readdir, readFile } from "node:fs/promises";
 
 /** A process that only waits for its parent to notice its end does not live. */
 export function lives(pid) {
@@ -10,4 +11,16 @@ export function lives(pid) {
   } catch {
     return false;
   }
+}
+
+/** The ids of the processes of a stack's pool, that of multiwatch not among them. */
+export async function pidsOf(stack, name) {
+  const found = [];
+  for (const pid of (await readdir("/proc")).filter((it) => /^\d+$/.test(it))) {
+    const command = await readFile(`/proc/${pid}/cmdline`, "utf8").catch(() => "");
+    const environment = await readFile(`/proc/${pid}/environ`, "latin1").catch(() => "");
+    if (command.startsWith("/") && command.split("\0")[0].endsWith(`/${name}.fcgi`) &&
+      environment.includes(stack.state)) found.push(Number(pid));
+  }
+  return found;
 }

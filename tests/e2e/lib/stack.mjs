@@ -9,6 +9,7 @@ import { promisify } from "node:util";
 
 import { StandIn } from "../../fakes/gemini/client.mjs";
 import { StandIn as SupabaseStandIn } from "../../fakes/supabase/client.mjs";
+import { StorageStandIn } from "../../fakes/supabase/storage-client.mjs";
 import { Cgi } from "./cgi.mjs";
 import { Client } from "./http.mjs";
 import { Database } from "./database.mjs";
@@ -33,7 +34,8 @@ export class Stack {
     this.db = new Database(about.database_url);
     this.gemini = new StandIn({ url: about.gemini, control: about.gemini_control, pid: 0 });
     this.auth = about.auth;
-    if (about.auth === "supabase") this.supabase = supabaseOf(about);
+    if (about.auth === "supabase") this.supabase = new SupabaseStandIn(supabaseOf(about));
+    if (about.storage === "supabase") this.storage = new StorageStandIn(supabaseOf(about));
     this.api = this.#client.api;
     this.register = this.#client.register;
     this.sse = this.#client.sse;
@@ -84,7 +86,7 @@ export class Stack {
   }
 
   /** Another stack, of the same build; `settings` such as {FYNQ_PROCESSES: 4}. */
-  async another({ settings = {}, durable = false, auth = "local" } = {}) {
+  async another({ settings = {}, durable = false, auth = "local", storage = "local" } = {}) {
     const state = await mkdtemp(path.join(path.dirname(this.state), "s-"));
     const options = Object.entries(settings).flatMap(([name, value]) => [
       "--set",
@@ -92,7 +94,8 @@ export class Stack {
     ]);
     if (this.#about.build === "build-asan") options.push("--asan");
     if (!durable) options.push("--fast");
-    const args = ["up", "--state", state, "--auth", auth, "--built", "--json", ...options];
+    const keepers = ["--auth", auth, "--storage", storage];
+    const args = ["up", "--state", state, ...keepers, "--built", "--json", ...options];
     const { stdout } = await run(DEV, args, { env: developer() });
     return new Stack(JSON.parse(stdout));
   }
@@ -109,15 +112,15 @@ export async function execute(file, args, environment) {
   }
 }
 
-/** The stand-in for Supabase Auth, of a stack whose accounts it keeps. */
+/** Of the stand-in for Supabase, of a stack whose accounts or files it keeps. */
 function supabaseOf({ supabase, supabase_control: control, state }) {
   const read = (name) => readFileSync(path.join(state, name), "utf8").trim();
-  return new SupabaseStandIn({
+  return {
     url: supabase,
     control,
     ca: read("supabase.pem"),
     keys: JSON.parse(read("supabase.json")),
-  });
+  };
 }
 
 // What ./dev is run with: a key in the developer's environment must not make a test ask Google.

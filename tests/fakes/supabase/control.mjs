@@ -16,6 +16,8 @@ const routes = {
   "GET /mails": listMails,
   "GET /mails/wait": waitForMails,
   "GET /calls": (ask) => reply(ask, 200, ask.calls.list(ask.query.get("match"))),
+  "GET /objects": listObjects,
+  "POST /objects/age": ageObject,
   "GET /options": (ask) => reply(ask, 200, shownSettings(ask)),
   "PUT /options": putOptions,
   "POST /keys/rotate": (ask) => reply(ask, 201, { kid: ask.keys.rotate() }),
@@ -30,7 +32,7 @@ class ControlFault extends Error {
   }
 }
 
-/** `parts`: {settings, keys, people, mails, calls, orders}. */
+/** `parts`: {settings, keys, people, mails, objects, calls, orders}. */
 export function createControl(parts) {
   const server = http.createServer(async (req, res) => {
     const url = new URL(req.url, "http://stand-in.invalid");
@@ -72,6 +74,24 @@ function waitForMails(ask) {
     reply(ask, met ? 200 : 408, list);
   });
   ask.res.on("close", giveUp);
+}
+
+/** Those of all buckets, or of one, whose name begins so. */
+function listObjects({ objects, ...ask }) {
+  const bucket = ask.query.get("bucket");
+  const buckets = (objects?.buckets() ?? []).filter(({ id }) => bucket === null || id === bucket);
+  const prefix = ask.query.get("prefix") ?? "";
+  reply(ask, 200, buckets.flatMap(({ id }) => objects.all(id, prefix).map(
+    ({ name, metadata: { size, mimetype, cacheControl }, created_at, updated_at }) =>
+      ({ bucket: id, name, size, mimetype, cacheControl, created_at, updated_at }))));
+}
+
+async function ageObject(ask) {
+  const { bucket, name, hours } = await readJson(ask);
+  const object = ask.objects?.find(bucket, name);
+  if (!object) throw new ControlFault(404, "no such object");
+  ask.objects.age(object, hours);
+  reply(ask, 200, {});
 }
 
 async function putOptions(ask) {

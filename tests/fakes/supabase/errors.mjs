@@ -40,6 +40,12 @@ function askedVersion(value) {
   return /^\d{4}-\d\d-\d\d$/.test(value ?? "") && !Number.isNaN(Date.parse(value)) ? value : "";
 }
 
+/** A page of the proxy before the gateway. */
+export const page = (status, title) =>
+  `<html>\r\n<head><title>${status} ${title}</title></head>\r\n<body>\r\n` +
+  `<center><h1>${status} ${title}</h1></center>\r\n<hr><center>cloudflare</center>\r\n` +
+  "</body>\r\n</html>\r\n";
+
 /** What the gateway says of keys and of paths that lead nowhere. */
 export const gateway = {
   noKey: {

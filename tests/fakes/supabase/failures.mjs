@@ -3,14 +3,10 @@
 
 import { setTimeout as pause } from "node:timers/promises";
 
-import { AuthError, errorAnswer } from "./errors.mjs";
+import { AuthError, errorAnswer, page } from "./errors.mjs";
+import { storageFailures } from "./storage-failures.mjs";
 
 const HUGE = 64 << 20;
-
-const page = (status, title) =>
-  `<html>\r\n<head><title>${status} ${title}</title></head>\r\n<body>\r\n` +
-  `<center><h1>${status} ${title}</h1></center>\r\n<hr><center>cloudflare</center>\r\n` +
-  "</body>\r\n</html>\r\n";
 
 const html = (status, title, headers = {}) => (exchange) =>
   exchange.answer({ status, text: page(status, title),
@@ -191,23 +187,39 @@ export const failures = {
 
 export class FailureFault extends Error {}
 
+/** The failures of each service, and where its routes lie. */
+const SERVICES = {
+  auth: { base: "/auth/v1", table: failures },
+  storage: { base: "/storage/v1", table: storageFailures },
+};
+const MORE = ["delay_ms", "bytes", "status", "retry_after"];
+
 /** Failures that were ordered: each is for requests in which `match` stands. */
 export class Orders {
   #orders = [];
 
-  /** {match, named, times, route, delay_ms}; `times` null is for ever, `route` as "POST /token". */
-  add({ match, named, times = 1, route = null, delay_ms: delayMs }) {
+  /**
+   * {match, named, times, service, route, delay_ms, bytes, status, retry_after}; `times` null is for
+   * ever, `service` is "auth" or "storage", `route` as "POST /token".
+   */
+  add({ match, named, times = 1, service = "auth", route = null, ...more }) {
     if (typeof match !== "string" || match === "") throw new FailureFault('"match" is missing');
-    if (!Object.hasOwn(failures, named)) throw new FailureFault(`no failure is named ${named}`);
+    if (!Object.hasOwn(SERVICES, service)) throw new FailureFault(`no service ${service}`);
+    if (!Object.hasOwn(SERVICES[service].table, named)) {
+      throw new FailureFault(`no failure is named ${named}`);
+    }
     if (times !== null && !(Number.isInteger(times) && times > 0)) {
       throw new FailureFault('"times" is not a positive number or null');
     }
-    if (route !== null && !/^(GET|POST|PUT|DELETE) \//.test(route)) {
+    if (route !== null && !/^(GET|HEAD|POST|PUT|DELETE) \//.test(route)) {
       throw new FailureFault('"route" is not as "POST /token"');
     }
-    const order = { match, named, left: times ?? Infinity, route, more: {} };
-    if (delayMs !== undefined) order.more.delay_ms = delayMs;
-    this.#orders.push(order);
+    for (const [name, value] of Object.entries(more)) {
+      if (!MORE.includes(name) || !(Number.isInteger(value) && value >= 0)) {
+        throw new FailureFault(`"${name}" cannot be that`);
+      }
+    }
+    this.#orders.push({ match, named, left: times ?? Infinity, service, route, more });
   }
 
   /** Forgets those of `match`, all without; answers how many. */
@@ -219,12 +231,16 @@ export class Orders {
 
   /** The failure for this request, which is used up by it: {named, play, more}, or null. */
   take({ method, path, words }) {
-    const asked = `${method} ${path.replace("/auth/v1", "")}`;
-    const order = this.#orders.find(({ match, route, left }) =>
-      left > 0 && words.includes(match) && (route === null || asked.startsWith(route)));
+    const order = this.#orders.find(({ match, service, route, left }) => {
+      const { base } = SERVICES[service];
+      const asked = `${method} ${path.slice(base.length)}`;
+      return left > 0 && path.startsWith(`${base}/`) && words.includes(match) &&
+        (route === null || asked.startsWith(route));
+    });
     if (!order) return null;
     order.left -= 1;
     if (order.left === 0) this.#orders.splice(this.#orders.indexOf(order), 1);
-    return { named: order.named, play: failures[order.named].play, more: order.more };
+    const { named, service, more } = order;
+    return { named, play: SERVICES[service].table[named].play, more };
   }
 }

@@ -6,6 +6,7 @@ import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 
 import { createControl } from "./control.mjs";
+import { gateway } from "./errors.mjs";
 import { Orders } from "./failures.mjs";
 import { Keys } from "./keys.mjs";
 import { Mails } from "./mails.mjs";
@@ -13,10 +14,13 @@ import { People } from "./oauth.mjs";
 import { Calls, createServer } from "./server.mjs";
 import { createService } from "./service.mjs";
 import { OPTIONS, settingsOfArguments } from "./settings.mjs";
+import { createStorage } from "./storage.mjs";
+import { Objects } from "./storage-objects.mjs";
 import { createPool } from "./store.mjs";
 
 const USAGE =
-  "usage: main.mjs --database-url-file FILE [--host H] [--port N] [--cert FILE --key FILE] " +
+  "usage: main.mjs [--database-url-file FILE] [--objects FOLDER] [--host H] [--port N] " +
+  "[--cert FILE --key FILE] " +
   "[--publishable-key-file FILE] [--secret-key-file FILE] [--jwt-secret-file FILE] " +
   "[--signing ES256|HS256] [--until-stdin-ends] [--OPTION VALUE ...]";
 
@@ -33,6 +37,7 @@ function readArguments() {
       cert: text,
       key: text,
       "database-url-file": text,
+      objects: text,
       "publishable-key-file": text,
       "secret-key-file": text,
       "jwt-secret-file": text,
@@ -43,7 +48,9 @@ function readArguments() {
   const port = Number(values.port);
   if (!(port >= 0 && port <= 65535)) throw new Error("--port is not a port");
   if (Boolean(values.cert) !== Boolean(values.key)) throw new Error("--cert goes with --key");
-  if (!values["database-url-file"]) throw new Error("--database-url-file is missing");
+  if (!values["database-url-file"] && !values.objects) {
+    throw new Error("--database-url-file, --objects or both must be there");
+  }
   const keys = new Keys(secretOf(values["jwt-secret-file"]) ?? randomBytes(32).toString("hex"), {
     publishable: secretOf(values["publishable-key-file"]),
     secret: secretOf(values["secret-key-file"]),
@@ -54,6 +61,7 @@ function readArguments() {
     port,
     tls: values.cert && { cert: readFileSync(values.cert), key: readFileSync(values.key) },
     databaseUrl: secretOf(values["database-url-file"]),
+    objects: values.objects && new Objects(values.objects),
     keys,
     settings: settingsOfArguments(values),
     untilStdinEnds: values["until-stdin-ends"],
@@ -70,14 +78,17 @@ async function main() {
   }
   process.on("SIGTERM", () => process.exit(0));
   process.on("SIGINT", () => process.exit(0));
-  const { host, port, tls, databaseUrl, keys, settings, untilStdinEnds } = options;
+  const { host, port, tls, databaseUrl, objects, keys, settings, untilStdinEnds } = options;
   if (untilStdinEnds) process.stdin.on("close", () => process.exit(0)).resume();
   const parts = { keys, settings, people: new People(), mails: new Mails() };
   const calls = new Calls();
   const orders = new Orders();
-  const serve = createService({ ...parts, pool: createPool(databaseUrl) });
-  const server = createServer({ tls, calls, orders, serve });
-  const control = createControl({ ...parts, calls, orders });
+  const serve = databaseUrl
+    ? createService({ ...parts, pool: createPool(databaseUrl) })
+    : () => gateway.noRoute;
+  const store = createStorage({ keys, objects, settings });
+  const server = createServer({ tls, calls, orders, serve, store });
+  const control = createControl({ ...parts, objects, calls, orders });
   server.listen(port, host);
   control.listen(0, "127.0.0.1");
   await Promise.all([once(server, "listening"), once(control, "listening")]);

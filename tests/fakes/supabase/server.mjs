@@ -4,6 +4,9 @@
 import http from "node:http";
 import http2 from "node:http2";
 
+import { isStreamed, STORAGE } from "./storage.mjs";
+import { respond } from "./storage-answers.mjs";
+
 const MAX_BODY = 1 << 20; // The service's own limit.
 const MAX_CALLS = 20000;
 const KEEP_ALIVE_MS = 240000;
@@ -29,14 +32,17 @@ export class Calls {
   }
 }
 
-/** A server, not yet listening; serve(exchange) resolves with the answer. */
-export function createServer({ tls, calls, orders, serve }) {
+/** A server, not yet listening; serve(exchange) and store(exchange) resolve with the answer. */
+export function createServer({ tls, calls, orders, serve, store }) {
   const server = tls
     ? http2.createSecureServer({ allowHTTP1: true, ...tls })
     : http.createServer();
   server.keepAliveTimeout = KEEP_ALIVE_MS;
   server.on("request", (req, res) => {
-    handle(req, res, { calls, orders, serve }).catch((error) => {
+    const handled = req.url.startsWith(`${STORAGE}/`)
+      ? handleStorage(req, res, { calls, orders, store })
+      : handle(req, res, { calls, orders, serve });
+    handled.catch((error) => {
       console.error(error);
       res.destroy?.();
     });
@@ -61,6 +67,20 @@ async function handle(req, res, { calls, orders, serve }) {
   }
   exchange.call.failure = failure.named;
   await failure.play(exchange, () => serve(exchange), failure.more);
+}
+
+/** Objects are not read before: they go to the disk as they come. */
+async function handleStorage(req, res, { calls, orders, store }) {
+  const streamed = isStreamed(req.method, req.url.split("?", 1)[0]);
+  const exchange = new Exchange(req, res, streamed ? null : await readWhole(req), calls);
+  const failure = orders.take(exchange);
+  if (failure) {
+    exchange.call.failure = failure.named;
+    await failure.play(exchange, () => store(exchange), failure.more);
+  } else {
+    await respond(exchange, await store(exchange));
+  }
+  if (streamed) req.resume(); // What was refused is dropped, so that the client gets to its answer.
 }
 
 /** The body, or null where it is too large. A client that goes while it sends has said nothing. */
@@ -98,6 +118,7 @@ export class Exchange {
     this.call = calls.open({
       method: this.method, path, protocol, traceparent, words: this.words, ip: this.ip,
       key: kindOf(apikey ?? this.query.get("apikey")), bearer: kindOf(bearerOf(authorization)),
+      range: req.headers.range ?? null,
       at: new Date().toISOString(),
     });
     res.on("close", () => (this.gone = true));

@@ -26,6 +26,7 @@ export const OPTIONS = {
   code_seconds: ["codeSeconds", number(0, 3600), 300],
   site_url: ["siteUrl", url, "http://127.0.0.1:3000"],
   redirects: ["redirects", list, []],
+  file_size_limit: ["fileSizeLimit", number(0, 5e12), 5e10],
   providers: ["providers", list, ["google", "github"]],
 };
 

@@ -25,7 +25,8 @@ static const char good[] = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}";
 /* Answers the first request of each connection, and closes it at the second one. */
 static struct {
 	int fd;
-	atomic_int requests;
+	atomic_int requests, open; /* connections that are open */
+	int open_before;
 	char url[64];
 	void *(*serve_one)(void *arg); /* a connection, whose descriptor arg is */
 	pthread_t thread;
@@ -49,6 +50,7 @@ serve_one(void *arg)
 	if (take_request(fd) && write(fd, good, sizeof(good) - 1) > 0)
 		(void)take_request(fd);
 	close(fd);
+	server.open--;
 	return NULL;
 }
 
@@ -58,9 +60,11 @@ serve(void *arg)
 	pthread_t thread;
 	int fd;
 
-	while ((fd = accept(server.fd, NULL, NULL)) >= 0)
+	while ((fd = accept(server.fd, NULL, NULL)) >= 0) {
+		server.open++;
 		if (pthread_create(&thread, NULL, server.serve_one, (void *)(intptr_t)fd) == 0)
 			pthread_detach(thread);
+	}
 	return arg;
 }
 
@@ -92,6 +96,7 @@ start_server(void *(*serve_one_)(void *))
 	socklen_t n = sizeof(at);
 
 	server.requests = 0;
+	server.open_before = server.open;
 	server.serve_one = serve_one_;
 	server.fd = socket(AF_INET, SOCK_STREAM, 0);
 	assert_int_equal(bind(server.fd, (struct sockaddr *)&at, n), 0);
@@ -99,6 +104,14 @@ start_server(void *(*serve_one_)(void *))
 	assert_int_equal(getsockname(server.fd, (struct sockaddr *)&at, &n), 0);
 	snprintf(server.url, sizeof(server.url), "http://127.0.0.1:%d/", ntohs(at.sin_port));
 	assert_int_equal(pthread_create(&server.thread, NULL, serve, NULL), 0);
+}
+
+/* Of all connections but those that libcurl keeps from an earlier test. */
+static void
+wait_for_end(void)
+{
+	while (server.open > server.open_before)
+		usleep(1000);
 }
 
 static void
@@ -136,6 +149,9 @@ static struct {
 
 static char content[FILE_BYTES];
 
+static const char closing[] = "HTTP/1.1 200 OK\r\nConnection: close\r\n"
+			      "Content-Length: 2\r\n\r\n{}";
+
 /* The head, and the body of the Content-Length in it. */
 static bool
 is_whole(void)
@@ -155,21 +171,22 @@ serve_stream(void *arg)
 	int fd = (int)(intptr_t)arg;
 	bool first = server.requests++ == 0;
 	ssize_t n;
+	char last;
 
 	stream.n = 0;
 	while (!is_whole()) {
 		n = read(fd, stream.request + stream.n, sizeof(stream.request) - stream.n - 1);
 		if (n > 0)
 			stream.n += (size_t)n;
-		if (n <= 0 || (first && stream.cut_at > 0 && stream.n >= stream.cut_at)) {
-			close(fd);
-			return NULL;
-		}
+		if (n <= 0 || (first && stream.cut_at > 0 && stream.n >= stream.cut_at))
+			goto end;
 	}
 	if (stream.answer != NULL)
 		(void)!write(fd, stream.answer, strlen(stream.answer));
-	(void)!read(fd, stream.request, 1);
+	(void)!read(fd, &last, 1);
+end:
 	close(fd);
+	server.open--;
 	return NULL;
 }
 
@@ -256,12 +273,13 @@ test_file_is_sent(void **state)
 	start_server(serve_stream);
 	for (file.bytes = FILE_BYTES - OFFSET; file.bytes >= 0; file.bytes -= 65536) {
 		assert_int_equal(lseek(file.fd, 3, SEEK_SET), 3);
-		assert_int_equal(fetch_stream(&file, good, &fetched), FYNQ_FETCH_DONE);
+		assert_int_equal(fetch_stream(&file, closing, &fetched), FYNQ_FETCH_DONE);
 		assert_int_equal(fetched.status, 200);
 		assert_int_equal(fetched.length, 2);
 		assert_sent(OFFSET, (size_t)file.bytes);
 		assert_int_equal(lseek(file.fd, 0, SEEK_CUR), 3);
 	}
+	wait_for_end();
 	stop_server();
 	close(file.fd);
 }
@@ -274,14 +292,16 @@ test_file_that_cannot_be_sent(void **state)
 
 	(void)state;
 	start_server(serve_stream);
-	assert_int_equal(fetch_stream(&file, good, &fetched), FYNQ_FETCH_BROKEN);
+	assert_int_equal(fetch_stream(&file, closing, &fetched), FYNQ_FETCH_BROKEN);
+	wait_for_end();
 	file.bytes = FILE_BYTES;
 	server.requests = 0;
 	stream.cut_at = 1000;
-	assert_int_equal(fetch_stream(&file, good, &fetched), FYNQ_FETCH_BROKEN);
+	assert_int_equal(fetch_stream(&file, closing, &fetched), FYNQ_FETCH_BROKEN);
 	stream.cut_at = 0;
 	/* All of it went, and nobody says a word. */
 	assert_int_equal(fetch_stream(&file, NULL, &fetched), FYNQ_FETCH_TIMEOUT);
+	wait_for_end();
 	stop_server();
 	close(file.fd);
 }
@@ -289,9 +309,10 @@ test_file_that_cannot_be_sent(void **state)
 static void
 test_answer_is_taken(void **state)
 {
-	static const char part[] = "HTTP/1.1 100 Continue\r\nContent-Range: bytes 1-2/3\r\n\r\n"
-				   "HTTP/1.1 206 Partial Content\r\nContent-Length: 10\r\n"
-				   "Content-Range: bytes 7-16/200\r\n\r\n0123456789";
+	static const char part[] =
+	    "HTTP/1.1 100 Continue\r\nContent-Range: bytes 1-2/3\r\n\r\n"
+	    "HTTP/1.1 206 Partial Content\r\nConnection: close\r\nContent-Length: 10\r\n"
+	    "Content-Range: bytes 7-16/200\r\n\r\n0123456789";
 	struct fynq_fetched fetched;
 
 	(void)state;
@@ -311,11 +332,13 @@ test_answer_is_taken(void **state)
 
 	/* Of a failure the body is held, and not taken. */
 	assert_int_equal(
-	    fetch_stream(NULL, "HTTP/1.1 404 No\r\nContent-Length: 4\r\n\r\ngone", &fetched),
+	    fetch_stream(NULL,
+		"HTTP/1.1 404 No\r\nConnection: close\r\nContent-Length: 4\r\n\r\ngone", &fetched),
 	    FYNQ_FETCH_DONE);
 	assert_int_equal(taken.calls, 0);
 	assert_int_equal(fetched.status, 404);
 	assert_int_equal(fetched.body.n, 4);
+	wait_for_end();
 	stop_server();
 }
 
@@ -323,7 +346,8 @@ static void
 test_answer_that_stops(void **state)
 {
 	static const char half[] = "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n01234";
-	static const char whole[] = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n01234";
+	static const char whole[] =
+	    "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 5\r\n\r\n01234";
 	struct fynq_fetched fetched;
 	int64_t began_us = fynq_clock_mono_us();
 
@@ -336,6 +360,7 @@ test_answer_that_stops(void **state)
 	assert_int_equal(fetch_stream(NULL, whole, &fetched), FYNQ_FETCH_DONE);
 	assert_int_equal(taken.n, 5);
 	taken.pause_ms = 0;
+	wait_for_end();
 	stop_server();
 }
 

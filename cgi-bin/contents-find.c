@@ -48,21 +48,26 @@ static const struct fynq_stmt list_tagged = { "list_tagged", FYNQ_AS_SERVICE, FY
  */
 #define MOST "500"
 
-/* With fewer found than this, titles that merely look like what was asked for follow. */
+/*
+ * With fewer found than this, titles that merely look like what was asked for follow: two letters
+ * of a word that changed places must be near enough, so less is asked for than by default.
+ */
 #define FEW "10"
 
 /* HTML whose only markup is what ts_headline() then adds: no "<" and no quote is left in it. */
-#define ESCAPED(text)                                                                    \
-	"replace(replace(replace(replace(replace(" text ", '&', '&amp;'), '<', '&lt;')," \
+#define ESCAPED_BODY                                                                   \
+	"replace(replace(replace(replace(replace(t.body, '&', '&amp;'), '<', '&lt;')," \
 	" '>', '&gt;'), '\"', '&quot;'), '''', '&#39;')"
 
 /*
  * The words of the query as each text search configuration in the library takes them (configs is a
  * walk along its index), those of a content's own language to rank it and to mark its snippet, all
  * together and the filters to find it: one scan of an index. A query of stop words or of exclusions
- * alone asks for nothing. ranked is small and lies in the row, where search would have to be
- * fetched for each. A rank is a whole number, so that the key (rank, id) of a cursor is exact; what
- * merely looks like the query has one below 1. $8 q, $9 the key, $10 the page's length.
+ * alone asks for nothing. Of a phrase the index knows the words and not their places: it is looked
+ * for among as many contents that have the words (near) as are ranked. ranked is small and lies in
+ * the row, where search would have to be fetched for each. A rank is a whole number, so that the
+ * key (rank, id) of a cursor is exact; what merely looks like the query has one below 1. $8 q, $9
+ * the key, $10 the page's length.
  */
 static const struct fynq_stmt search_contents = { "search_contents", FYNQ_AS_SERVICE,
 	FYNQ_REPEATABLE,
@@ -80,17 +85,26 @@ static const struct fynq_stmt search_contents = { "search_contents", FYNQ_AS_SER
 	"  where k.config is not null and querytree(w.words) not in ('', 'T')"
 	"    and ($6::text is null or k.config = fynq.text_config($6::text)::text)"
 	"), wanted as materialized ("
-	"  select concat_ws(' & ',"
-	"    '(' || string_agg(distinct '(' || a.words::text || ')', ' | ') || ')',"
-	"    fynq.content_filter($1, $2, $3, $4, $5, $6, $7))::tsquery as query"
-	"  from asked a having count(*) > 0"
+	"  select concat_ws(' & ', w.query, f.filter)::tsquery as query,"
+	"    concat_ws(' & ', regexp_replace(w.query, '<(-|[0-9]+)>', '&', 'g'),"
+	"      f.filter)::tsquery as near,"
+	"    w.query ~ '<(-|[0-9]+)>' as phrase"
+	"  from (select '(' || string_agg(distinct '(' || a.words::text || ')', ' | ') || ')' as "
+	"query"
+	"    from asked a) w"
+	"  cross join (select fynq.content_filter($1, $2, $3, $4, $5, $6, $7) as filter) f"
+	"  where w.query is not null"
 	"), heads as materialized ("
-	"  select c.id, c.config, c.ranked from public.contents c"
-	"  where ts_filter(c.ranked, '{a,b,c}') @@ (select query from wanted) limit " MOST
+	"  select c.id, c.config, c.ranked from ("
+	"    select * from public.contents c"
+	"    where ts_filter(c.ranked, '{a,b,c}') @@ (select near from wanted) limit " MOST ") c"
+	"  where (select not phrase from wanted)"
+	"    or ts_filter(c.ranked, '{a,b,c}') @@ (select query from wanted)"
 	"), mentions as materialized ("
-	"  select c.id, c.config, c.ranked from public.contents c"
-	"  where c.search @@ (select query from wanted)"
-	"  limit (select case when count(*) < " MOST " then " MOST " else 0 end from heads)"
+	"  select c.id, c.config, c.ranked from ("
+	"    select * from public.contents c where c.search @@ (select near from wanted)"
+	"    limit (select case when count(*) < " MOST " then " MOST " else 0 end from heads)) c"
+	"  where (select not phrase from wanted) or c.search @@ (select query from wanted)"
 	"), found as materialized ("
 	"  select f.id, 1 + (1000000 * coalesce(ts_rank(f.ranked, a.words), 0))::int as rank"
 	"  from (select * from heads"
@@ -99,7 +113,9 @@ static const struct fynq_stmt search_contents = { "search_contents", FYNQ_AS_SER
 	"), alike as materialized ("
 	"  select c.id, (1000 * fynq.resemblance(c.title, $8::text))::int - 1001 as rank"
 	"  from public.contents c"
-	"  where (select count(*) from found) < " FEW " and fynq.resembles(c.title, $8::text)"
+	"  where (select count(*) from found) < " FEW " and exists (select from wanted)"
+	"    and (select set_config('pg_trgm.word_similarity_threshold', '0.45', true)) is not null"
+	"    and fynq.resembles(c.title, $8::text)"
 	"    and " ASKED_FOR " and c.id not in (select f.id from found f) limit " MOST
 	"), page as materialized ("
 	"  select a.id, a.rank, row_number() over (order by a.rank desc, a.id desc) as n"
@@ -114,16 +130,13 @@ static const struct fynq_stmt search_contents = { "search_contents", FYNQ_AS_SER
 	" from page p join public.contents c on c.id = p.id"
 	" left join asked a on a.config = c.config"
 	" left join lateral ("
-	"   select case when p.n <= $10::int then ts_headline(c.config::regconfig,"
-	"     " ESCAPED(
-	    "t.body") ", a.one_word,"
-		      "     'StartSel=<mark>, StopSel=</mark>, MaxWords=30, MinWords=15') end as "
-		      "snippet"
-		      "   from (select left(coalesce((select q.body from public.content_passages q"
-		      "     where q.content_id = c.id and q.search @@ a.one_word order by q.n "
-		      "limit 1),"
-		      "     c.body, c.description), 1200) as body) t"
-		      " ) s on true" };
+	"   select case when p.n <= $10::int then ts_headline(c.config::regconfig, " ESCAPED_BODY
+	"     , a.one_word, 'StartSel=<mark>, StopSel=</mark>, MaxWords=30, MinWords=15') end"
+	"     as snippet"
+	"   from (select left(coalesce((select q.body from public.content_passages q"
+	"     where q.content_id = c.id and q.search @@ a.one_word order by q.n limit 1),"
+	"     c.body, c.description), 1200) as body) t"
+	" ) s on true" };
 
 enum fynq_err
 get_contents(struct fynq_req *rq, const void *in_)

@@ -60,14 +60,22 @@ static const struct fynq_stmt list_tagged = { "list_tagged", FYNQ_AS_SERVICE, FY
 	" '>', '&gt;'), '\"', '&quot;'), '''', '&#39;')"
 
 /*
+ * Of a phrase the index knows the words and not their places, and what is excluded is spelled
+ * differently in another language: such a query is looked at again, in the content's own language,
+ * for as many contents as are ranked.
+ */
+#define STRICTLY                                         \
+	"(select not strict from wanted) or c.search @@" \
+	" (select a.words from asked a where a.config = c.config)"
+
+/*
  * The words of the query as each text search configuration in the library takes them (configs is a
- * walk along its index), those of a content's own language to rank it and to mark its snippet, all
- * together and the filters to find it: one scan of an index. A query of stop words or of exclusions
- * alone asks for nothing. Of a phrase the index knows the words and not their places: it is looked
- * for among as many contents that have the words (near) as are ranked. ranked is small and lies in
- * the row, where search would have to be fetched for each. A rank is a whole number, so that the
- * key (rank, id) of a cursor is exact; what merely looks like the query has one below 1. $8 q, $9
- * the key, $10 the page's length.
+ * walk along its index): all together and the filters to find contents, which is one scan of an
+ * index, and those of a content's own language to rank it and to mark its snippet. A query of stop
+ * words or of exclusions alone asks for nothing. ranked is small and lies in the row, where search
+ * would have to be fetched for each. A rank is a whole number, so that the key (rank, id) of a
+ * cursor is exact; what merely looks like the query has one below 1. $8 q, $9 the key, $10 the
+ * page's length.
  */
 static const struct fynq_stmt search_contents = { "search_contents", FYNQ_AS_SERVICE,
 	FYNQ_REPEATABLE,
@@ -85,27 +93,22 @@ static const struct fynq_stmt search_contents = { "search_contents", FYNQ_AS_SER
 	"  where k.config is not null and querytree(w.words) not in ('', 'T')"
 	"    and ($6::text is null or k.config = fynq.text_config($6::text)::text)"
 	"), wanted as materialized ("
-	"  select concat_ws(' & ', w.query, f.filter)::tsquery as query,"
-	"    concat_ws(' & ', regexp_replace(w.query, '<(-|[0-9]+)>', '&', 'g'),"
-	"      f.filter)::tsquery as near,"
-	"    w.query ~ '<(-|[0-9]+)>' as phrase"
-	"  from (select '(' || string_agg(distinct '(' || a.words::text || ')', ' | ') || ')' as "
-	"query"
-	"    from asked a) w"
+	"  select concat_ws(' & ', regexp_replace(w.query, '<(-|[0-9]+)>', '&', 'g'),"
+	"      f.filter)::tsquery as query,"
+	"    w.query ~ '<(-|[0-9]+)>|!' as strict"
+	"  from (select '(' || string_agg(distinct '(' || a.words::text || ')', ' | ') || ')'"
+	"     as query from asked a) w"
 	"  cross join (select fynq.content_filter($1, $2, $3, $4, $5, $6, $7) as filter) f"
 	"  where w.query is not null"
 	"), heads as materialized ("
 	"  select c.id, c.config, c.ranked from ("
 	"    select * from public.contents c"
-	"    where ts_filter(c.ranked, '{a,b,c}') @@ (select near from wanted) limit " MOST ") c"
-	"  where (select not phrase from wanted)"
-	"    or ts_filter(c.ranked, '{a,b,c}') @@ (select query from wanted)"
-	"), mentions as materialized ("
+	"    where ts_filter(c.ranked, '{a,b,c}') @@ (select query from wanted) limit " MOST ") c"
+	"  where " STRICTLY "), mentions as materialized ("
 	"  select c.id, c.config, c.ranked from ("
-	"    select * from public.contents c where c.search @@ (select near from wanted)"
+	"    select * from public.contents c where c.search @@ (select query from wanted)"
 	"    limit (select case when count(*) < " MOST " then " MOST " else 0 end from heads)) c"
-	"  where (select not phrase from wanted) or c.search @@ (select query from wanted)"
-	"), found as materialized ("
+	"  where " STRICTLY "), found as materialized ("
 	"  select f.id, 1 + (1000000 * coalesce(ts_rank(f.ranked, a.words), 0))::int as rank"
 	"  from (select * from heads"
 	"    union all select * from mentions m where m.id not in (select h.id from heads h)) f"

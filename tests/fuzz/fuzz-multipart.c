@@ -118,6 +118,35 @@ must_agree(const struct tape *a, const struct tape *b)
 	check(fynq_str_eq(fynq_buf_str(&a->told), fynq_buf_str(&b->told)));
 }
 
+static bool
+is_boundary(struct fynq_str s)
+{
+	static const char set[] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+				  "'()+_,-./:=? ";
+
+	for (size_t i = 0; i < s.n; i++)
+		if (memchr(set, s.p[i], sizeof(set) - 1) == NULL)
+			return false;
+	return s.n >= 1 && s.n <= FYNQ_MULTIPART_BOUNDARY && s.p[s.n - 1] != ' ';
+}
+
+/* As a Content-Type: what is taken of it is a boundary, and each boundary is taken as it is. */
+static void
+check_boundary(struct fynq_str s)
+{
+	struct fynq_buf type = FYNQ_BUF_INIT(1 << 20);
+	struct fynq_str got;
+
+	if (fynq_multipart_boundary(s, &got))
+		check(is_boundary(got) && got.p > s.p && got.p + got.n <= s.p + s.n);
+	fynq_buf_add(&type, FYNQ_STR("multipart/form-data; boundary=\""));
+	fynq_buf_add(&type, s);
+	fynq_buf_add(&type, FYNQ_STR("\"; charset=utf-8"));
+	if (is_boundary(s))
+		check(fynq_multipart_boundary(fynq_buf_str(&type), &got) && fynq_str_eq(got, s));
+	fynq_buf_release(&type);
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
@@ -129,13 +158,12 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 		return 0;
 	seed = (uint32_t)(data[n - 2] << 8 | data[n - 1]);
 	boundary.n -= SEED;
-	/* Through the header's parser, where what it takes must be one. */
-	if (fynq_multipart_boundary(boundary, &body))
-		check(body.n >= 1 && body.n <= FYNQ_MULTIPART_BOUNDARY);
+	check_boundary(boundary);
 	if (!fynq_str_cut(boundary, '\0', &boundary, &body)) {
 		body = boundary;
 		boundary = FYNQ_STR("b");
 	}
+	check_boundary(boundary);
 	if (boundary.n < 1 || boundary.n > FYNQ_MULTIPART_BOUNDARY ||
 	    memchr(boundary.p, '\r', boundary.n) != NULL)
 		return 0;

@@ -46,13 +46,13 @@ static const struct fynq_stmt list_tagged = { "list_tagged", FYNQ_AS_SERVICE, FY
  * How many contents are ranked: a word that half of the library has costs no more than one that
  * these have. Those that have it in their head, which is title, tags and description, come first.
  */
-#define MOST "500"
+#define MOST "300"
 
 /*
  * With fewer found than this, titles that merely look like what was asked for follow: two letters
  * of a word that changed places must be near enough, so less is asked for than by default.
  */
-#define FEW "10"
+#define FEW "3"
 
 /* HTML whose only markup is what ts_headline() then adds: no "<" and no quote is left in it. */
 #define ESCAPED_BODY                                                                   \
@@ -116,8 +116,9 @@ static const struct fynq_stmt search_contents = { "search_contents", FYNQ_AS_SER
 	"), alike as materialized ("
 	"  select c.id, (1000 * fynq.resemblance(c.title, $8::text))::int - 1001 as rank"
 	"  from public.contents c"
-	"  where (select count(*) from found) < " FEW " and exists (select from wanted)"
-	"    and (select set_config('pg_trgm.word_similarity_threshold', '0.45', true)) is not null"
+	"  where (select count(*) from found) < " FEW ""
+	"    and exists (select from wanted where not strict)"
+	"    and (select set_config('pg_trgm.word_similarity_threshold', '0.5', true)) is not null"
 	"    and fynq.resembles(c.title, $8::text)"
 	"    and " ASKED_FOR " and c.id not in (select f.id from found f) limit " MOST
 	"), page as materialized ("
@@ -138,7 +139,7 @@ static const struct fynq_stmt search_contents = { "search_contents", FYNQ_AS_SER
 	"     as snippet"
 	"   from (select left(coalesce((select q.body from public.content_passages q"
 	"     where q.content_id = c.id and q.search @@ a.one_word order by q.n limit 1),"
-	"     c.body, c.description), 1200) as body) t"
+	"     c.body, c.description), 600) as body) t"
 	" ) s on true" };
 
 enum fynq_err

@@ -251,6 +251,7 @@ find_errors(const struct fynq_route *route, bool errors[FYNQ_E_COUNT])
 		{ FYNQ_E_TOKEN_EXPIRED, TOKEN },
 		{ FYNQ_E_FORBIDDEN, TOKEN },
 		{ FYNQ_E_NOT_FOUND, PATH },
+		{ FYNQ_E_TOO_SLOW, BODY },
 		{ FYNQ_E_TOO_LARGE, BODY },
 		{ FYNQ_E_MEDIA_TYPE, BODY },
 		{ FYNQ_E_INVALID, ALWAYS },

@@ -1,5 +1,4 @@
 #include <ctype.h>
-#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,7 +13,7 @@
 #include "http/form.h"
 #include "http/request.h"
 
-enum { PATH_MAX_BYTES = 2048, QUERY_MAX_BYTES = 8192, SOCKET_SECONDS = 30 };
+enum { PATH_MAX_BYTES = 2048, QUERY_MAX_BYTES = 8192 };
 
 static const char *const methods[FYNQ_METHODS] = {
 	[FYNQ_GET] = "GET",
@@ -81,7 +80,7 @@ bool
 fynq_req_accept(struct fynq_req *rq)
 {
 	/* A body that never comes, or a reader that never reads, frees its worker in the end. */
-	struct timeval limit = { .tv_sec = SOCKET_SECONDS };
+	struct timeval limit = { .tv_sec = FYNQ_REQ_WAIT_SECONDS };
 	int fresh = rq->fcgx.ipcFd < 0;
 
 	if (FCGX_Accept_r(&rq->fcgx) != 0)
@@ -97,8 +96,19 @@ fynq_req_accept(struct fynq_req *rq)
 bool
 fynq_req_finish(struct fynq_req *rq)
 {
+	/*
+	 * What is unread of a body would be taken for the next request, and a close would break
+	 * off whoever still sends it before the answer was read. So libfcgi ends the connection
+	 * from this side and reads on until the other closes it, which Nginx does once it has the
+	 * answer's end. Otherwise nothing is waited for.
+	 */
+	bool unread = rq->fcgx.in != NULL && FCGX_HasSeenEOF(rq->fcgx.in) == 0;
+
 	fynq_req_reset(rq);
-	FCGX_Detach(&rq->fcgx);
+	if (unread)
+		rq->fcgx.keepConnection = 0;
+	else
+		FCGX_Detach(&rq->fcgx);
 	FCGX_Finish_r(&rq->fcgx);
 	return rq->fcgx.ipcFd >= 0;
 }
@@ -210,55 +220,6 @@ fynq_req_head(struct fynq_req *rq)
 	return FYNQ_OK;
 }
 
-/* Up to n bytes of the body; fewer only at its end. */
-static size_t
-read_body(struct fynq_req *rq, char *p, size_t n)
-{
-	size_t have = 0;
-	ssize_t got;
-
-	if (!rq->cgi) {
-		got = FCGX_GetStr(p, (int)n, rq->fcgx.in);
-		return got > 0 ? (size_t)got : 0;
-	}
-	while (have < n) {
-		got = read(STDIN_FILENO, p + have, n - have);
-		if (got == 0 || (got < 0 && errno != EINTR))
-			break;
-		have += got > 0 ? (size_t)got : 0;
-	}
-	return have;
-}
-
-enum fynq_err
-fynq_req_body_fits(struct fynq_req *rq, size_t max)
-{
-	if (rq->content_length > max)
-		return fynq_fail(rq, FYNQ_E_TOO_LARGE, "The body may have at most %zu bytes.", max);
-	return FYNQ_OK;
-}
-
-enum fynq_err
-fynq_req_body_piece(struct fynq_req *rq, char *p, size_t size, struct fynq_str *piece_r)
-{
-	size_t left = rq->content_length - rq->body_read, n = left < size ? left : size;
-
-	*piece_r = (struct fynq_str){ p, read_body(rq, p, n) };
-	rq->body_read += piece_r->n;
-	/* A connection that broke looks like an early end of the body. */
-	if (piece_r->n != n || (!rq->cgi && FCGX_GetError(rq->fcgx.in) != 0))
-		return fynq_fail(rq, FYNQ_E_BAD_REQUEST, "The body ended early.");
-	return FYNQ_OK;
-}
-
-enum fynq_err
-fynq_req_body(struct fynq_req *rq, size_t max)
-{
-	FYNQ_TRY(fynq_req_body_fits(rq, max));
-	return fynq_req_body_piece(
-	    rq, fynq_arena_alloc(rq->arena, rq->content_length + 1), rq->content_length, &rq->body);
-}
-
 void
 fynq_req_fingerprint(struct fynq_req *rq, char hex_r[static FYNQ_SHA256_SIZE])
 {
@@ -275,16 +236,6 @@ fynq_req_fingerprint(struct fynq_req *rq, char hex_r[static FYNQ_SHA256_SIZE])
 		    d, part->is_file ? fynq_str_of(part->upload.sha256) : part->text);
 	}
 	fynq_digest_end(d, hex_r);
-}
-
-void
-fynq_req_drain(struct fynq_req *rq)
-{
-	char waste[16384];
-
-	/* The server in front bounds what there can be; CGI's server closes the pipe itself. */
-	while (!rq->cgi && rq->fcgx.in != NULL && read_body(rq, waste, sizeof(waste)) > 0)
-		;
 }
 
 enum fynq_err

@@ -6,7 +6,7 @@
  * worker that accepted it, and after fynq_req_detach() the event loop and the jobs it posts.
  *
  * It comes through FastCGI, or from the environment and standard input as CGI (RFC 3875); only
- * request.c, response.c and stream.c know the difference.
+ * request.c, body.c, response.c and stream.c know the difference.
  */
 #ifndef FYNQ_HTTP_REQUEST_H
 #define FYNQ_HTTP_REQUEST_H
@@ -66,7 +66,11 @@ struct fynq_reply {
 	size_t bytes_sent;	 /* of the body, for the log */
 };
 
-enum { FYNQ_PATH_ARGS = 4, FYNQ_ARENA_MAX = 96 << 20 };
+enum {
+	FYNQ_PATH_ARGS = 4,
+	FYNQ_ARENA_MAX = 96 << 20,
+	FYNQ_REQ_WAIT_SECONDS = 30 /* for one read of a body, one write of an answer */
+};
 
 struct fynq_req {
 	FCGX_Request fcgx;
@@ -135,7 +139,8 @@ enum fynq_err fynq_req_head(struct fynq_req *rq) FYNQ_MUST_CHECK;
 
 /*
  * Read the body into the arena. TOO_LARGE past max bytes; BAD_REQUEST where fewer bytes came than
- * CONTENT_LENGTH announced.
+ * CONTENT_LENGTH announced; TOO_SLOW where none came for FYNQ_REQ_WAIT_SECONDS, or fewer than
+ * fynq_req_body_due_us() has it.
  */
 enum fynq_err fynq_req_body(struct fynq_req *rq, size_t max) FYNQ_MUST_CHECK;
 
@@ -143,8 +148,14 @@ enum fynq_err fynq_req_body(struct fynq_req *rq, size_t max) FYNQ_MUST_CHECK;
 enum fynq_err fynq_req_body_fits(struct fynq_req *rq, size_t max) FYNQ_MUST_CHECK;
 
 /*
- * Read the next size bytes of the body to p; fewer at its end, none behind it. BAD_REQUEST as
- * above.
+ * Until when, in microseconds since the request began, a body may have brought no more than so many
+ * bytes: a worker is held meanwhile.
+ */
+int64_t fynq_req_body_due_us(size_t bytes);
+
+/*
+ * Read the next size bytes of the body to p; fewer at its end, none behind it. BAD_REQUEST and
+ * TOO_SLOW as above.
  */
 enum fynq_err fynq_req_body_piece(
     struct fynq_req *rq, char *p, size_t size, struct fynq_str *piece_r) FYNQ_MUST_CHECK;
@@ -156,7 +167,10 @@ enum fynq_err fynq_req_body_piece(
  */
 void fynq_req_fingerprint(struct fynq_req *rq, char hex_r[static FYNQ_SHA256_SIZE]);
 
-/* Read and drop what is left of the body, so that closing does not reset the connection. */
+/*
+ * Read and drop what is left of the body, so that the connection can serve another request. Where
+ * much is left, or comes too slowly, it is left unread, and fynq_req_finish() closes.
+ */
 void fynq_req_drain(struct fynq_req *rq);
 
 /*

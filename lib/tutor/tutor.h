@@ -34,8 +34,8 @@ extern const struct fynq_companion fynq_tutor;
  * handler does.
  *
  * The errors of fynq_turn_open(), fynq_grounding_find(), fynq_gemini_admit(),
- * fynq_picture_prepare() and fynq_files_add(), and BUSY past FYNQ_STREAMS_MAX; what goes wrong later
- * is answered when it happens.
+ * fynq_picture_prepare() and fynq_files_add(), and BUSY past FYNQ_STREAMS_MAX; what goes wrong
+ * later is answered when it happens.
  */
 enum fynq_err fynq_tutor_ask(struct fynq_req *rq, const struct fynq_question *question,
     const struct fynq_upload *picture, bool events) FYNQ_MUST_CHECK;

@@ -257,7 +257,7 @@ test("wrong calls are told what is right", async () => {
   const { code, stdout } = await own.fynqctl(["help"]);
   assert.equal(code, 0);
   for (const word of ["start", "stop", "restart", "status", "reopen", "migrate", "config",
-    "user create", "user delete", "keys", "mail", "upkeep"]) {
+    "user create", "user delete", "keys", "mail", "upkeep", "storage gc"]) {
     assert.match(stdout, new RegExp(`^ +${word} `, "m"));
   }
   assert.ok(stdout.split("\n").every((line) => line.length <= 100), stdout);

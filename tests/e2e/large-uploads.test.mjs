@@ -55,9 +55,8 @@ function begin({ token, length, id = randomUUID() } = {}) {
   return { request, answer, id };
 }
 
-async function send(request, bytes) {
-  if (!request.write(bytes)) await once(request, "drain");
-}
+/** Resolves when the bytes have left this process, or cannot any more. */
+const send = (request, bytes) => new Promise((resolve) => request.write(bytes, resolve));
 
 /** The whole of a form of `length` bytes; resolves with the file's SHA-256. */
 async function sendAll(request, length) {

@@ -158,6 +158,22 @@ describe("rows without an object", () => {
     assert.deepEqual(usage, { bytes: 46, files: 2 });
   }));
 
+  it("that a content of the library needs are told, and stay", emptied(async () => {
+    const user = await own.register();
+    const key = `${user.id}/${randomUUID()}`, other = `${user.id}/${randomUUID()}`;
+    for (const it of [key, other]) await putRow(own, it, { hours: 2 });
+    await own.db.run(
+      `insert into public.contents (id, author_id, type, title, file_id)
+       values (gen_random_uuid(), $1, 'video', 'A film', $2)`, [user.id, key.split("/")[1]]);
+    const { code, lines } = await storage("gc", "--lost");
+    assert.equal(code, 1);
+    assert.deepEqual(lines, {
+      [key]: "no object; another row still refers to it", [other]: "no object, row removed",
+    });
+    assert.deepEqual(await rowsOf(own), [key]);
+    await own.db.run("delete from public.contents");
+  }));
+
   it("are left where they are many: a folder that is not mounted", emptied(async () => {
     const user = await own.register();
     const keys = [];

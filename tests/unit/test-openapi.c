@@ -359,7 +359,7 @@ static void
 has_the_errors(void **state)
 {
 	(void)state;
-	expect_statuses(PUT "/responses", "200 400 401 403 404 409 413 415 422 500 503 ");
+	expect_statuses(PUT "/responses", "200 400 401 403 404 408 409 413 415 422 500 503 ");
 	expect_statuses(LIST "/responses", "200 400 401 403 422 500 503 ");
 	expect_statuses("/paths/~1.well-known~1jwks.json/get/responses", "200 400 422 500 503 ");
 	expect(PUT "/responses/409",

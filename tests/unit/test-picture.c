@@ -82,7 +82,8 @@ prepare(struct fynq_req **rq_r, struct fynq_str bytes, struct fynq_picture *pict
 	*rq_r = fynq_req_new(-1, true);
 	assert_int_equal(fynq_upload_open(*rq_r, &upload), FYNQ_OK);
 	assert_int_equal(write(upload.fd, bytes.p, bytes.n), bytes.n);
-	return fynq_picture_prepare(*rq_r, FYNQ_STR("image"), upload.fd, (int64_t)bytes.n, picture_r);
+	return fynq_picture_prepare(
+	    *rq_r, FYNQ_STR("image"), upload.fd, (int64_t)bytes.n, picture_r);
 }
 
 #define ABC_SHA256 "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"

@@ -18,9 +18,9 @@ export async function pidsOf(stack, name) {
   const found = [];
   for (const pid of (await readdir("/proc")).filter((it) => /^\d+$/.test(it))) {
     const command = await readFile(`/proc/${pid}/cmdline`, "utf8").catch(() => "");
+    if (!command.startsWith("/") || !command.split("\0")[0].endsWith(`/${name}.fcgi`)) continue;
     const environment = await readFile(`/proc/${pid}/environ`, "latin1").catch(() => "");
-    if (command.startsWith("/") && command.split("\0")[0].endsWith(`/${name}.fcgi`) &&
-      environment.includes(stack.state)) found.push(Number(pid));
+    if (environment.includes(stack.state)) found.push(Number(pid));
   }
   return found;
 }

@@ -116,7 +116,7 @@ static const struct fynq_stmt search_contents = { "search_contents", FYNQ_AS_SER
 	"), alike as materialized ("
 	"  select c.id, (1000 * fynq.resemblance(c.title, $8::text))::int - 1001 as rank"
 	"  from public.contents c"
-	"  where (select count(*) from found) < " FEW ""
+	"  where (select count(*) from found) < " FEW
 	"    and exists (select from wanted where not strict)"
 	"    and (select set_config('pg_trgm.word_similarity_threshold', '0.5', true)) is not null"
 	"    and fynq.resembles(c.title, $8::text)"

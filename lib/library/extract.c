@@ -15,7 +15,8 @@
 /* Address space; documents that people make are read with a tenth of it. */
 #define MEMORY_MAX (INT64_C(1) << 29)
 
-enum { LOOK_BYTES = 65536 };
+/* The deadline is so many times the processor time, as other work has the processors, too. */
+enum { PATIENCE = 3, LOOK_BYTES = 65536 };
 
 struct map {
 	void *p;
@@ -88,7 +89,7 @@ run(struct fynq_req *rq, int fd, int out)
 		.memory_max = MEMORY_MAX,
 		.file_max = FYNQ_TEXT_MAX + 1,
 		.seconds_max = fynq_config.pdf_seconds,
-		.deadline_us = fynq_clock_mono_us() + fynq_config.pdf_seconds * 1000000,
+		.deadline_us = fynq_clock_mono_us() + PATIENCE * fynq_config.pdf_seconds * 1000000,
 	};
 	struct fynq_child_use use;
 	enum fynq_child_end end;

@@ -16,7 +16,8 @@ enum fynq_extract_end {
 };
 
 /*
- * Read the first FYNQ_PDF_PAGES pages of the PDF in a regular file, within FYNQ_PDF_SECONDS. Each
+ * Read the first FYNQ_PDF_PAGES pages of the PDF in a regular file, within FYNQ_PDF_SECONDS of
+ * processor time and three times that in all. Each
  * page of *text_r ends in a form feed; the text is in no way checked, and is valid until the
  * request ends or its arena is released. Blocks; on a worker.
  */

@@ -37,19 +37,19 @@ static const struct fynq_stmt take_reading = { "take_reading", FYNQ_AS_SERVICE, 
 	" returning c.id, c.tries, c.author_id, c.file_id, c.body,"
 	"   coalesce(c.file_id::text, md5(c.body))" };
 
-/* $1 content, $2 what was read, $3 the number of the first one, $4 passages. */
+/* $1 content, $2 what was read, $3 its tries, $4 the number of the first one, $5 passages. */
 static const struct fynq_stmt put_passages = { "put_passages", FYNQ_AS_SERVICE, FYNQ_REPEATABLE,
-	"select fynq.put_passages($1::uuid, $2::text, $3::int, $4::jsonb)" };
+	"select fynq.put_passages($1::uuid, $2::text, $3::int, $4::int, $5::jsonb)" };
 
-/* $1 content, $2 what was read, $3 how many passages, $4 pages or null. */
+/* $1 content, $2 what was read, $3 its tries, $4 how many passages, $5 pages or null. */
 static const struct fynq_stmt end_passages = { "end_passages", FYNQ_AS_SERVICE, FYNQ_REPEATABLE,
-	"select fynq.end_passages($1::uuid, $2::text, $3::int, $4::int)" };
+	"select fynq.end_passages($1::uuid, $2::text, $3::int, $4::int, $5::int)" };
 
-/* $1 content, $2 the code, $3 what was read. */
+/* $1 content, $2 the code, $3 what was read, $4 its tries. */
 static const struct fynq_stmt fail_reading = { "fail_reading", FYNQ_AS_SERVICE, FYNQ_REPEATABLE,
 	"update contents c set extraction = 'failed', extraction_error = $2::text"
 	" where c.id = $1::uuid and c.extraction = 'waiting'"
-	" and coalesce(c.file_id::text, md5(c.body)) = $3::text" };
+	" and coalesce(c.file_id::text, md5(c.body)) = $3::text and c.tries = $4::int" };
 
 /* $1 content, $2 its tries: what another process has taken since is not touched. */
 static const struct fynq_stmt put_reading_off = { "put_reading_off", FYNQ_AS_SERVICE,
@@ -105,8 +105,8 @@ static enum fynq_err
 give_up(struct fynq_req *rq, const struct reading *r, const char *code)
 {
 	fynq_log(FYNQ_LOG_INFO, "library", "content %s cannot be read: %s", r->id.text, code);
-	return fynq_db_run(
-	    rq, &fail_reading, FYNQ_ARGS(fynq_uuid_str(&r->id), fynq_str_of(code), r->what), NULL);
+	return fynq_db_run(rq, &fail_reading,
+	    FYNQ_ARGS(fynq_uuid_str(&r->id), fynq_str_of(code), r->what, r->tries), NULL);
 }
 
 /* Piece by piece, as all of a long text at once would take longer than a transaction may. */
@@ -116,22 +116,28 @@ keep_pieces(
 {
 	struct fynq_str id = fynq_uuid_str(&r->id);
 	struct fynq_buf json = FYNQ_BUF_INIT(PIECE_BYTES);
+	struct fynq_rows rows;
 	enum fynq_err e = FYNQ_OK;
+	bool mine = true;
 	int kept = 0, n;
 
-	while (e == FYNQ_OK && (n = fynq_passages_json(&p, PIECE, &json)) > 0) {
+	while (mine && (n = fynq_passages_json(&p, PIECE, &json)) > 0) {
 		struct fynq_mark mark = fynq_arena_mark(rq->arena);
 
 		e = fynq_db_run(rq, &put_passages,
-		    FYNQ_ARGS(id, r->what, fynq_arg_int(rq, kept + 1), fynq_buf_str(&json)), NULL);
+		    FYNQ_ARGS(
+			id, r->what, r->tries, fynq_arg_int(rq, kept + 1), fynq_buf_str(&json)),
+		    &rows);
+		mine = e == FYNQ_OK && fynq_rows_true(&rows, 0, 0);
 		fynq_arena_release(rq->arena, mark);
 		fynq_buf_reset(&json);
 		kept += n;
 	}
 	fynq_buf_release(&json);
-	FYNQ_TRY(e);
-	return fynq_db_run(
-	    rq, &end_passages, FYNQ_ARGS(id, r->what, fynq_arg_int(rq, kept), pages), NULL);
+	if (!mine)
+		return e; /* Another reader has it, or another text is to be read. */
+	return fynq_db_run(rq, &end_passages,
+	    FYNQ_ARGS(id, r->what, r->tries, fynq_arg_int(rq, kept), pages), NULL);
 }
 
 static enum fynq_err
@@ -168,7 +174,8 @@ keep(struct fynq_req *rq, const struct reading *r, struct fynq_str text, bool pa
  *					   once more
  *	after the last COMMIT		   it is read
  *
- * A content that has another text by then takes none of them, and waits for its own.
+ * A content that has another text by then takes none of them, and waits for its own; nor does one
+ * that another reader has taken, since this one's lease had run out: its tries are the fence.
  */
 static enum fynq_err
 read_one(struct fynq_req *rq, const struct reading *r)
@@ -197,7 +204,7 @@ read_one(struct fynq_req *rq, const struct reading *r)
 static bool
 take(struct fynq_req *rq, bool now, struct fynq_str behind, struct reading *r)
 {
-	struct fynq_str seconds = fynq_arg_int(rq, fynq_config.pdf_seconds + MARGIN_SECONDS);
+	struct fynq_str seconds = fynq_arg_int(rq, 3 * fynq_config.pdf_seconds + MARGIN_SECONDS);
 	struct fynq_rows rows;
 
 	*r = (struct reading){ .what = { 0 } };

@@ -26,17 +26,44 @@ fynq_store_key(struct fynq_req *rq, struct fynq_str user, const struct fynq_uuid
 	return fynq_arena_printf(rq->arena, "%.*s/%s", FYNQ_STR_ARG(user), id->text);
 }
 
+/* Letters that stand for themselves in a path of a URL. */
+static bool
+is_bucket(struct fynq_str s)
+{
+	for (size_t i = 0; i < s.n; i++)
+		if ((s.p[i] < 'a' || s.p[i] > 'z') && (s.p[i] < 'A' || s.p[i] > 'Z') &&
+		    (s.p[i] < '0' || s.p[i] > '9') && s.p[i] != '-' && s.p[i] != '_' &&
+		    s.p[i] != '.')
+			return false;
+	return s.n > 0 && s.p[0] != '.';
+}
+
 bool
 fynq_store_check(const struct fynq_store *store, const char *about, struct fynq_buf *problems_r)
 {
-	bool keys = fynq_config.supabase_url[0] != '\0' &&
-		    fynq_config.supabase_secret_key[0] != '\0';
+	struct fynq_str url = fynq_str_of(fynq_config.supabase_url);
+	struct fynq_str key = fynq_str_of(fynq_config.supabase_secret_key);
+	bool https = fynq_str_starts(url, FYNQ_STR("https://"));
+	bool good = true;
 
-	if (store != &fynq_store_supabase || keys)
+	if (store != &fynq_store_supabase)
 		return true;
-	fynq_buf_printf(problems_r,
-	    "%s: supabase needs FYNQ_SUPABASE_URL and FYNQ_SUPABASE_SECRET_KEY\n", about);
-	return false;
+	if (key.n == 0 || (!https && !fynq_str_starts(url, FYNQ_STR("http://")))) {
+		fynq_buf_printf(problems_r,
+		    "%s: supabase needs FYNQ_SUPABASE_URL and FYNQ_SUPABASE_SECRET_KEY\n", about);
+		good = false;
+	}
+	if (fynq_str_starts(key, FYNQ_STR("sb_publishable_"))) {
+		fynq_buf_printf(problems_r, "FYNQ_SUPABASE_SECRET_KEY: it must be a secret key, and"
+					    " is the publishable one\n");
+		good = false;
+	}
+	if (!is_bucket(fynq_str_of(fynq_config.storage_bucket))) {
+		fynq_buf_printf(problems_r, "FYNQ_STORAGE_BUCKET: it must be letters, digits and"
+					    " . _ -, and not begin with a full stop\n");
+		good = false;
+	}
+	return good;
 }
 
 bool

@@ -30,7 +30,8 @@ alter policy messages_insert on public.messages
 -- Null where it has no word that a search knows. No search_path: it is to be inlined.
 create function fynq.any_word(config regconfig, words text) returns tsquery
 language sql stable parallel safe as $$
-  select string_agg('''' || replace(replace(w.lexeme, '\', '\\'), '''', '''''') || '''', ' | ')::tsquery
+  select string_agg('''' || replace(replace(w.lexeme, '\', '\\'), '''', '''''') || '''',
+    ' | ')::tsquery
   from (
     select u.lexeme from unnest(to_tsvector(config, left(words, 8000))) u
     order by u.positions[1] limit 64
@@ -40,16 +41,16 @@ comment on function fynq.any_word(regconfig, text) is 'A search for any of a tex
 
 -- Passages of a content that waits, from the number first on: an array of {"page": n|null, "body"}.
 -- Those that stand at and behind it go. what says what they were made of: the file's id, or the md5 of
--- the body; false where the content has another text by now, is read already or gone: then nothing
--- was done.
-create function fynq.put_passages(content uuid, what text, first int, passages jsonb)
+-- the body; tries is the content's as its reader found it. false where the content has another text by
+-- now, was taken by another reader since, is read already or gone: then nothing was done.
+create function fynq.put_passages(content uuid, what text, tries int, first int, passages jsonb)
 returns boolean
 language plpgsql set search_path = '' as $$
 declare
   c public.contents;
 begin
   select * into c from public.contents o where o.id = content and o.extraction = 'waiting'
-    and coalesce(o.file_id::text, md5(o.body)) = what for update;
+    and coalesce(o.file_id::text, md5(o.body)) = what and o.tries = put_passages.tries for update;
   if c.id is null then
     return false;
   end if;
@@ -61,16 +62,16 @@ begin
   return true;
 end
 $$;
-comment on function fynq.put_passages(uuid, text, int, jsonb) is
+comment on function fynq.put_passages(uuid, text, int, int, jsonb) is
   'Some passages of a content that is being read.';
 
 -- All of them are there: so many, of a pdf of so many pages. false as above.
-create function fynq.end_passages(content uuid, what text, passages int, pages int)
+create function fynq.end_passages(content uuid, what text, tries int, passages int, pages int)
 returns boolean
 language plpgsql set search_path = '' as $$
 begin
   perform from public.contents o where o.id = content and o.extraction = 'waiting'
-    and coalesce(o.file_id::text, md5(o.body)) = what for update;
+    and coalesce(o.file_id::text, md5(o.body)) = what and o.tries = end_passages.tries for update;
   if not found then
     return false;
   end if;
@@ -82,18 +83,19 @@ begin
   return true;
 end
 $$;
-comment on function fynq.end_passages(uuid, text, int, int) is 'A content is read.';
+comment on function fynq.end_passages(uuid, text, int, int, int) is 'A content is read.';
 
 revoke all on function fynq.any_word(regconfig, text),
-  fynq.put_passages(uuid, text, int, jsonb), fynq.end_passages(uuid, text, int, int) from public;
+  fynq.put_passages(uuid, text, int, int, jsonb), fynq.end_passages(uuid, text, int, int, int)
+  from public;
 grant execute on function fynq.any_word(regconfig, text),
-  fynq.put_passages(uuid, text, int, jsonb), fynq.end_passages(uuid, text, int, int)
+  fynq.put_passages(uuid, text, int, int, jsonb), fynq.end_passages(uuid, text, int, int, int)
   to service_role;
 
 -- migrate:down
 
-drop function fynq.end_passages(uuid, text, int, int);
-drop function fynq.put_passages(uuid, text, int, jsonb);
+drop function fynq.end_passages(uuid, text, int, int, int);
+drop function fynq.put_passages(uuid, text, int, int, jsonb);
 drop function fynq.any_word(regconfig, text);
 alter policy messages_insert on public.messages
   with check (

@@ -2,7 +2,7 @@
 -- search for any of a question's words.
 begin;
 \ir common.psql
-select plan(33);
+select plan(35);
 
 insert into public.chats (id, user_id) values (pg_temp.id(100), pg_temp.uid('student'));
 insert into public.contents (id, author_id, type, title, body, language)
@@ -60,8 +60,9 @@ select is(array_length(string_to_array(fynq.any_word('simple',
 
 -- Passages come piece by piece.
 
-create function pg_temp.put(what text, first int, passages text) returns boolean language sql as $$
-  select fynq.put_passages(pg_temp.id(1), what, first, passages::jsonb)
+create function pg_temp.put(what text, first int, passages text, tries int default 0) returns boolean
+language sql as $$
+  select fynq.put_passages(pg_temp.id(1), what, tries, first, passages::jsonb)
 $$;
 create function pg_temp.passages() returns text language sql as $$
   select coalesce(string_agg(n || ':' || coalesce(page::text, '-') || ':' || body, ',' order by n), '')
@@ -79,18 +80,23 @@ select is(pg_temp.put(pg_temp.body(), 2, '[{"page": 2, "body": "B"}]'), true, 'a
 select is(pg_temp.passages(), '1:-:a,2:2:B', 'what was there and behind it is gone');
 select is(pg_temp.put(md5('another'), 1, '[{"page": null, "body": "x"}]'), false, 'of another text');
 select is(pg_temp.passages(), '1:-:a,2:2:B', 'then nothing is done');
-select is(fynq.end_passages(pg_temp.id(1), md5('another'), 2, null), false, 'nor is that the end');
-select is(fynq.end_passages(pg_temp.id(1), pg_temp.body(), 1, null), true, 'the end, after one');
+select is(fynq.end_passages(pg_temp.id(1), md5('another'), 0, 2, null), false, 'nor is that the end');
+update public.contents set tries = 2 where id = pg_temp.id(1);
+select is(pg_temp.put(pg_temp.body(), 1, '[{"page": null, "body": "x"}]', 1), false,
+  'by a reader whom another followed');
+select is(fynq.end_passages(pg_temp.id(1), pg_temp.body(), 1, 1, null), false,
+  'who cannot end it either');
+select is(fynq.end_passages(pg_temp.id(1), pg_temp.body(), 2, 1, null), true, 'the end, after one');
 select is(pg_temp.passages(), '1:-:a', 'what is behind it is gone');
 select is((select extraction from public.contents where id = pg_temp.id(1)), 'done', 'it is read');
-select is(pg_temp.put(pg_temp.body(), 1, '[{"page": null, "body": "x"}]'), false,
+select is(pg_temp.put(pg_temp.body(), 1, '[{"page": null, "body": "x"}]', 2), false,
   'who comes late does nothing');
-select is(fynq.end_passages(pg_temp.id(2), 'x', 1, null), false, 'nor for what is not there');
+select is(fynq.end_passages(pg_temp.id(2), 'x', 0, 1, null), false, 'nor for what is not there');
 select is((select count(*)::int from public.content_passages
   where search @@ fynq.any_word('german', 'A')), 1, 'passages are searched in the content''s language');
 
 select is(pg_temp.attempt(v.who, v.call), '42501', v.who || ': ' || v.call)
-from (values ('student', $$ select fynq.put_passages(gen_random_uuid(), '', 1, '[]') $$)) as v (who, call);
+from (values ('student', $$ select fynq.put_passages(gen_random_uuid(), '', 0, 1, '[]') $$)) as v (who, call);
 
 select * from finish();
 rollback;

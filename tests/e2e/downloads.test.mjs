@@ -1,25 +1,40 @@
 // The bytes of a file, whole and in part, by whoever sends them: Nginx, the responder behind Nginx,
-// the responder as a CGI program.
+// the responder as a CGI program, the responder from Supabase Storage.
 
 import assert from "node:assert/strict";
 import { randomBytes, randomUUID } from "node:crypto";
-import { rm, truncate, writeFile } from "node:fs/promises";
+import { truncate } from "node:fs/promises";
 import { after, before, describe, it } from "node:test";
 
-import { cgi, db, register, stack, waitUntil } from "./lib/fynq.mjs";
+import { cgi, db, register, stack, startStack } from "./lib/fynq.mjs";
+import { filePart, form } from "./lib/form.mjs";
 import { startNginx } from "./lib/nginx.mjs";
 import { assertProblem } from "./lib/problem.mjs";
 import { objectOf, read, storeFile } from "./lib/stored.mjs";
 
 const SIZE = 3000;
+const ORIGIN = "https://app.example";
 let plain; // An Nginx that sends no files itself.
 let user;
+const remote = {}; // A stack whose files are in Supabase Storage, and its user.
 
 before(async () => {
   plain = await startNginx(stack);
   user = await register();
+  remote.stack = await startStack({
+    storage: "supabase", settings: { FYNQ_CORS_ORIGINS: ORIGIN },
+  });
+  remote.user = await remote.stack.register();
+  // The first upload makes the bucket.
+  const upload = form({ file: filePart(Buffer.from("A text."), "a.txt", "text/plain") });
+  const { token } = remote.user;
+  const { status } = await remote.stack.api("POST", "/files/upload", { token, ...upload });
+  assert.equal(status, 201);
 });
-after(() => plain.stop());
+after(async () => {
+  await plain?.stop();
+  await remote.stack?.stop();
+});
 
 const bearer = () => ({ authorization: `Bearer ${user.token}` });
 const contentOf = (id) => `/api/v1/files/${id}/content`;
@@ -34,10 +49,15 @@ async function byCgi(id, { method = "GET", headers = {} } = {}) {
   return { ...answer, bytes: Buffer.from(answer.text) };
 }
 
+const here = () => ({ stack, user });
 const ways = {
-  "by Nginx": by(() => stack.url),
-  "by the responder behind Nginx": by(() => plain.url),
-  "by the responder as a CGI program": byCgi,
+  "by Nginx": [here, by(() => stack.url)],
+  "by the responder behind Nginx": [here, by(() => plain.url)],
+  "by the responder as a CGI program": [here, byCgi],
+  "by the responder, from Supabase Storage": [() => remote, (id, { headers, ...options } = {}) =>
+    read(remote.stack.url + contentOf(id), {
+      ...options, headers: { authorization: `Bearer ${remote.user.token}`, ...headers },
+    })],
 };
 
 /** Bytes that are text, no two places alike. */
@@ -61,9 +81,10 @@ const ranges = [
   ["lines=0-1", null],
 ];
 
-for (const [way, get] of Object.entries(ways)) {
+for (const [way, [where, get]] of Object.entries(ways)) {
   describe(way, () => {
     let file;
+    const store = (options) => storeFile(where().stack, where().user, options);
     const assertPart = ({ status, headers, bytes }, [from, to], about) => {
       assert.equal(status, 206, about);
       assert.equal(headers.get("content-range"), `bytes ${from}-${to - 1}/${SIZE}`, about);
@@ -78,7 +99,7 @@ for (const [way, get] of Object.entries(ways)) {
       assert.deepEqual(bytes, file.bytes, about);
     };
     before(async () => {
-      file = await storeFile(stack, user, { name: "Größe.txt", bytes: text(), type: "text/plain" });
+      file = await store({ name: "Größe.txt", bytes: text(), type: "text/plain" });
     });
 
     it("it comes whole, and as nothing that a browser would run", async () => {
@@ -166,7 +187,7 @@ for (const [way, get] of Object.entries(ways)) {
 
     it("what the table should not have goes out as bytes to be saved", async () => {
       for (const type of ["text/html", "image/svg+xml", "text/javascript", "application/xhtml+xml"]) {
-        const bad = await storeFile(stack, user, { name: "a.jpg", bytes: text(), type });
+        const bad = await store({ name: "a.jpg", bytes: text(), type });
         const { status, headers } = await get(bad.id);
         assert.equal(status, 200);
         assert.equal(headers.get("content-type"), "application/octet-stream");
@@ -175,8 +196,7 @@ for (const [way, get] of Object.entries(ways)) {
     });
 
     it("a row without its object is not there", async () => {
-      const lost = await storeFile(stack, user);
-      await rm(objectOf(stack, user, lost.id));
+      const lost = await store({ lost: true });
       const answer = await get(lost.id);
       assertProblem(answer, 404, "not_found");
       assert.doesNotMatch(answer.headers.get("cache-control"), /max-age/);
@@ -255,25 +275,6 @@ describe("the folder of objects", () => {
   });
 });
 
-it("a page of an allowed origin sees what it needs of either answer", async () => {
-  const { startStack } = await import("./lib/fynq.mjs");
-  const origin = "https://app.example";
-  const own = await startStack({ settings: { FYNQ_CORS_ORIGINS: origin } });
-  try {
-    const someone = await own.register();
-    const file = await storeFile(own, someone);
-    const headers = { authorization: `Bearer ${someone.token}`, origin, range: "bytes=0-9" };
-    const answer = await read(own.url + contentOf(file.id), { headers });
-    assert.equal(answer.status, 206);
-    assert.equal(answer.headers.get("access-control-allow-origin"), origin);
-    assert.equal(answer.headers.get("access-control-allow-credentials"), "true");
-    assert.equal(answer.headers.get("vary"), "Origin");
-    assert.match(answer.headers.get("access-control-expose-headers"), /Content-Range/);
-  } finally {
-    await own.stop();
-  }
-});
-
 describe("a file of a content", () => {
   it("is for who sees the content", async () => {
     const teacher = await register();
@@ -296,4 +297,57 @@ describe("a file of a content", () => {
     await db.run("update public.contents set published = false where id = $1", [id]);
     assertProblem(await get(), 404, "not_found");
   });
+});
+
+describe("from Supabase Storage", () => {
+  const headers = () => ({ authorization: `Bearer ${remote.user.token}` });
+
+  it("a large file comes whole, and goes on where it broke off", async () => {
+    const bytes = randomBytes(5 << 20);
+    const file = await storeFile(remote.stack, remote.user, { bytes });
+    const url = remote.stack.url + contentOf(file.id);
+    assert.ok((await read(url, { headers: headers() })).bytes.equals(bytes));
+    const first = await read(url, { headers: headers(), stopAfter: 1 << 20 });
+    const range = `bytes=${first.bytes.length}-`;
+    const rest = await read(url, { headers: { ...headers(), range, "if-range": `"${file.sha256}"` } });
+    assert.equal(rest.status, 206);
+    assert.ok(Buffer.concat([first.bytes, rest.bytes]).equals(bytes));
+  });
+
+  it("a link is Supabase's own, and saves under the file's name", async () => {
+    const file = await storeFile(remote.stack, remote.user, { name: "Größe \u202egpj.txt" });
+    const { token } = remote.user;
+    const { status, json, text } = await remote.stack.api("POST", `/files/${file.id}/sign`, {
+      token, body: { expires_in: 120 },
+    });
+    assert.equal(status, 200, text);
+    const url = new URL(json.url);
+    assert.ok(json.url.startsWith(remote.stack.storage.url), json.url);
+    assert.equal(url.searchParams.get("download"), "Größe _gpj.txt");
+    const seconds = Date.parse(json.expires_at) / 1000 - Date.now() / 1000;
+    assert.ok(seconds > 90 && seconds < 150);
+  });
+});
+
+it("a page of an allowed origin sees what it needs, whoever sends the file", async () => {
+  const own = await startStack({ settings: { FYNQ_CORS_ORIGINS: ORIGIN } });
+  try {
+    const someone = await own.register();
+    const places = [[own, someone], [remote.stack, remote.user]];
+    for (const [place, { id, token }] of places) {
+      const file = await storeFile(place, { id });
+      const headers = { authorization: `Bearer ${token}`, origin: ORIGIN, range: "bytes=0-9" };
+      const answer = await read(place.url + contentOf(file.id), { headers });
+      assert.equal(answer.status, 206);
+      assert.equal(answer.headers.get("access-control-allow-origin"), ORIGIN);
+      assert.equal(answer.headers.get("access-control-allow-credentials"), "true");
+      assert.equal(answer.headers.get("vary"), "Origin");
+      const seen = answer.headers.get("access-control-expose-headers").toLowerCase().split(", ");
+      for (const name of ["accept-ranges", "content-range", "content-disposition", "etag"]) {
+        assert.ok(seen.includes(name), name);
+      }
+    }
+  } finally {
+    await own.stop();
+  }
 });

@@ -340,15 +340,15 @@ describe("a picture that is on its way while its user leaves", () => {
   });
 
   it("has no row yet when the account goes, and its process is killed", async () => {
-    const unlock = await lock("public.user_limits");
+    const unlock = [await lock("fynq.mails"), await lock("public.files")];
     const asked = removePatiently(one.token);
-    await isWaiting("auth.users");
+    await isWaiting("fynq.erase_rows");
     upload.finish();
-    await isWaiting("insert into public.files");
+    await isWaiting("fynq.upload_end");
     assert.equal((await objectsOf(one)).length, 1);
     upload.process.kill("SIGKILL");
     await once(upload.process, "exit");
-    await unlock();
+    for (const free of unlock) await free();
     assert.equal((await asked).status, 204);
     await assertNothingOf(one);
   });

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
-import { before, describe, it } from "node:test";
+import { after, before, describe, it } from "node:test";
 
 import { asked, ids, messages, newToken, read } from "./lib/chats.mjs";
 import { api, cgi, db, gemini, register, sse, stack, startStack } from "./lib/fynq.mjs";
@@ -298,28 +298,6 @@ describe("which passages", () => {
   });
 });
 
-it("an answer that is kept for others serves no question about contents", async () => {
-  const [one, two] = await Promise.all(["Delta", "Epsilon"].map((body) =>
-    readContent(stack, teacher.id, { body })));
-  const token = await scripted();
-  const ask = async (contents) => {
-    const { json, text } = await cgi("chat", "POST", "/api/v1/chat/message", {
-      token: student.token, body: { content: token, ...contents },
-      environment: { FYNQ_CACHE_HOURS: 1 },
-    });
-    assert.equal(json?.reply?.status, "complete", text);
-    return json.reply.cached;
-  };
-  assert.equal(await ask({}), false);
-  assert.equal(await ask({}), true);
-  assert.equal(await ask({ content_ids: [one] }), false);
-  assert.equal(await ask({ content_ids: [one] }), false);
-  assert.equal(await ask({ content_ids: [two] }), false);
-  assert.equal(await ask({}), true);
-  assert.equal((await gemini.calls(token)).filter(({ path }) => /generate/i.test(path))
-    .filter(({ request }) => lastParts(request).at(-1) === token).length, 4);
-});
-
 it("what was named and cited is in a chat's file, in the archive, and goes with the account", async () => {
   const who = await register();
   const content = await readContent(stack, teacher.id, { body: "Zeta.", title: "Last letters" });
@@ -344,10 +322,35 @@ it("what was named and cited is in a chat's file, in the archive, and goes with 
   assert.deepEqual(await db.query("select 1 from messages where user_id = $1", [who.id]), []);
 });
 
-describe("documents that do harm", () => {
-  it("end in a state that says what is wrong, and the others are read", async (t) => {
-    const own = await startStack({ settings: { FYNQ_PDF_SECONDS: 2 } });
-    t.after(() => own.stop());
+describe("with settings of its own", () => {
+  let own;
+
+  before(async () => {
+    own = await startStack({ settings: { FYNQ_PDF_SECONDS: 2, FYNQ_CACHE_HOURS: 1 } });
+  });
+  after(() => own?.stop());
+
+  it("an answer that is kept for others serves no question about contents", async () => {
+    const [author, who] = await Promise.all([registerAs(own, "teacher"), own.register()]);
+    const [one, two] = await Promise.all(["Delta", "Epsilon"].map((body) =>
+      readContent(own, author.id, { body })));
+    const content = newToken();
+    const ask = async (contents) => {
+      const { status, text, json } = await own.api("POST", "/chat/message", {
+        token: who.token, body: { content, ...contents },
+      });
+      assert.equal(status, 201, text);
+      return json.reply.cached;
+    };
+    assert.equal(await ask({}), false);
+    assert.equal(await ask({}), true);
+    assert.equal(await ask({ content_ids: [one] }), false);
+    assert.equal(await ask({ content_ids: [one] }), false);
+    assert.equal(await ask({ content_ids: [two] }), false);
+    assert.equal(await ask({}), true);
+  });
+
+  it("documents that do harm fail with a reason, and the others are read", async () => {
     const author = await registerAs(own, "teacher");
     const cases = [
       ["a bomb that unpacks to a gigabyte", pdf.bomb({ bytes: 1 << 30 }), "too_large"],
@@ -378,20 +381,45 @@ describe("documents that do harm", () => {
     assert.deepEqual(left, []);
   });
 
-  it("without pdftotext they wait, and are read once it is there", async (t) => {
-    const own = await startStack({ settings: { FYNQ_PDFTOTEXT: "/nonexistent/pdftotext" } });
-    t.after(() => own.stop());
+  it("a reader that died leaves the content to another; another text is read anew", async () => {
+    const author = await registerAs(own, "teacher");
+    const id = await putContent(own, author.id, { body: "First." });
+    // As by a process that was killed between two pieces.
+    await own.db.run(
+      `update contents set tries = 1, due_at = now() - interval '1 second' where id = $1;
+       insert into content_passages (content_id, n, body, search)
+         select $1, n, 'half', '' from generate_series(1, 2) n on conflict do nothing`, [id]);
+    await whenRead(own, id);
+    const read = () => own.db.query(
+      "select n, body from content_passages where content_id = $1 order by n", [id]);
+    assert.deepEqual(await read(), [{ n: 1, body: "First." }]);
+    await own.db.run("update contents set body = 'Second.' where id = $1", [id]);
+    await whenRead(own, id);
+    assert.deepEqual(await read(), [{ n: 1, body: "Second." }]);
+  });
+
+  it("who reads at once with others reads what they do not", async () => {
+    const author = await registerAs(own, "teacher");
+    const all = await Promise.all(Array.from({ length: 20 }, (_, i) =>
+      putContent(own, author.id, { body: `Text ${i}.` })));
+    await Promise.all([1, 2, 3].map(() => own.fynqctl(["upkeep"])));
+    const rows = await own.db.query(
+      `select c.body, p.body as passage from contents c
+       join content_passages p on p.content_id = c.id where c.id = any ($1::uuid[])`, [`{${all}}`]);
+    assert.equal(rows.length, 20);
+    for (const row of rows) assert.equal(row.passage, row.body);
+  });
+
+  it("without pdftotext they wait, and are read once it is there", async () => {
     const author = await registerAs(own, "teacher");
     const id = await putContent(own, author.id, { pdf: pdf.pdf(["Late words."]) });
-    const failed = await own.fynqctl(["upkeep"], { FYNQ_LOG: "-" });
+    const failed = await own.fynqctl(["upkeep"], { FYNQ_PDFTOTEXT: "/nonexistent/pdftotext" });
     assert.notEqual(failed.code, 0);
     assert.match(failed.stderr, /poppler-utils/);
     assert.equal((await stateOf(own, id)).extraction, "waiting");
     const [{ later }] = await own.db.query(
       "select due_at > now() as later from contents where id = $1", [id]);
     assert.equal(later, true);
-    const done = await own.fynqctl(["upkeep"], { FYNQ_PDFTOTEXT: "/usr/bin/pdftotext" });
-    assert.equal(done.code, 0, done.stderr);
-    assert.equal((await stateOf(own, id)).extraction, "done");
+    assert.equal((await whenRead(own, id)).extraction, "done");
   });
 });

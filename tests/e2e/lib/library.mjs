@@ -49,11 +49,12 @@ export async function stateOf(stack, id) {
 }
 
 /** The same, once it waits no more: whoever reads it. */
-export async function whenRead(stack, id, { timeoutMs = 60000 } = {}) {
-  await stack.fynqctl(["upkeep"]);
+export async function whenRead(stack, id, { timeoutMs = 120000 } = {}) {
   return waitUntil(async () => {
     const state = await stateOf(stack, id);
-    return state.extraction !== "waiting" && state;
+    if (state.extraction !== "waiting") return state;
+    await stack.fynqctl(["upkeep"]); // Once more where others had the processors.
+    return null;
   }, { timeoutMs, what: `content ${id} is read` });
 }
 

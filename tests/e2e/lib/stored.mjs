@@ -6,17 +6,18 @@ import { mkdir, writeFile } from "node:fs/promises";
 import http from "node:http";
 import path from "node:path";
 
-/** A file of this user: object first, then row. Resolves with {id, sha256, bytes}. */
+/**
+ * A file of this user, object first, then row; `lost`: without the object. Resolves with {id, sha256,
+ * bytes}.
+ */
 export async function storeFile(
   stack,
   user,
-  { name = null, bytes = randomBytes(3000), type = "image/jpeg", purpose = "chat" } = {},
+  { name = null, bytes = randomBytes(3000), type = "image/jpeg", purpose = "chat", lost } = {},
 ) {
   const id = randomUUID();
   const sha256 = createHash("sha256").update(bytes).digest("hex");
-  const object = objectOf(stack, user, id);
-  await mkdir(path.dirname(object), { recursive: true });
-  await writeFile(object, bytes);
+  if (!lost) await putObject(stack, user, id, bytes, type);
   await stack.db.run(
     `insert into public.files (id, user_id, purpose, name, media_type, bytes, sha256, width, height)
      values ($1, $2, $3, $4, $5, $6, $7, 640, 480)`,
@@ -25,6 +26,17 @@ export async function storeFile(
   return { id, sha256, bytes };
 }
 
+async function putObject(stack, user, id, bytes, type) {
+  if (stack.storage) {
+    await stack.storage.put(`${user.id}/${id}`, bytes, { type });
+    return;
+  }
+  const object = objectOf(stack, user, id);
+  await mkdir(path.dirname(object), { recursive: true });
+  await writeFile(object, bytes);
+}
+
+/** Where the object is, of a stack that keeps them in a folder. */
 export const objectOf = (stack, user, id) =>
   path.join(stack.state, "files/objects", user.id.slice(-2), user.id, id);
 

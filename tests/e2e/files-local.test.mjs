@@ -6,6 +6,7 @@ import path from "node:path";
 
 import { filesSuite } from "./lib/files-suite.mjs";
 import { startStack } from "./lib/fynq.mjs";
+import { read } from "./lib/stored.mjs";
 
 filesSuite(() => startStack(), {
   name: "in a folder",
@@ -17,4 +18,5 @@ filesSuite(() => startStack(), {
     });
     return names.sort();
   },
+  follow: (stack, url) => read(url),
 });

@@ -5,6 +5,7 @@ import { readFile } from "node:fs/promises";
 import { after, before, describe, it } from "node:test";
 
 import { assertKept, limit, note, send, sendAll, sendOne, sha256, stored } from "./files.mjs";
+import { describeReading } from "./files-reading.mjs";
 import { describeKeys, describeRoom } from "./files-room.mjs";
 import { describeTypes, PDF } from "./files-types.mjs";
 import { filePart } from "./form.mjs";
@@ -17,6 +18,7 @@ import { assertProblem } from "./problem.mjs";
  *
  *   name                      of the store
  *   objects(stack, userId)    the ids of a user's objects, as the store has them, sorted
+ *   follow(stack, url)        what a link is answered with: {status, bytes}
  */
 export function filesSuite(start, mode) {
   const suite = { mode, stack: null, pictures: null, picture: null };
@@ -38,6 +40,7 @@ export function filesSuite(start, mode) {
     describeRoom(suite);
     describeKeys(suite);
     describeKeeping(suite);
+    describeReading(suite);
   });
 }
 

@@ -239,7 +239,7 @@ describe("which passages", () => {
     });
     const token = await scripted();
     await asked(student.token, {
-      content: `${token} Wie baut man ein Haus?`, content_ids: [buch],
+      content: `${token} Was wird aus all den H\u00e4usern?`, content_ids: [buch],
     });
     const found = (await given(token)).find(({ page }) => page === 19);
     assert.match(found.body, /Viele H\u00e4user/);

@@ -11,6 +11,7 @@ const workloads = {
   "chat-disconnect": "clients that leave: how soon Gemini is told, what leaks",
   "login-timing": "does the time of an answer tell who has an account? --tries N --cost N",
   files: "a gigabyte up and down, beside Nginx's own PUT and GET: throughput, memory",
+  search: "the library's search: 100,000 contents, 10 clients",
   soak: "a million messages: does memory grow? --messages N",
 };
 

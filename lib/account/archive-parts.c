@@ -75,6 +75,12 @@ static const struct fynq_stmt files = { "export_files", FYNQ_AS_SERVICE, FYNQ_RE
 	    "from public.files f where f.user_id = $1::uuid and " BEHIND(
 		"f.id", "uuid")) ", key::text, name" PAGE_END };
 
+/* What is found by it is made of the rest. */
+static const struct fynq_stmt library = { "export_library", FYNQ_AS_SERVICE, FYNQ_REPEATABLE,
+	PAGE("to_jsonb(c) - '{author_id,config,search,ranked,tries,due_at}'::text[]", "c.id", "",
+	    "from public.contents c where c.author_id = $1::uuid and " BEHIND("c.id", "uuid"))
+	    PAGE_END };
+
 const struct fynq_part fynq_parts[] = {
 	{ "account.json", "auth.users,auth.identities,fynq.mails",
 	    "Your account: its address, role and times, what you said when you registered, and "
@@ -104,6 +110,9 @@ const struct fynq_part fynq_parts[] = {
 	    "them. A message's parent_id is the message that it follows; parts is a reply as the "
 	    "model sent it.",
 	    FYNQ_SHAPE_CHAT, &chats },
+	{ "library.json", "public.contents",
+	    "What you added to the library: texts whole, of the others which file or link.",
+	    FYNQ_SHAPE_LIST, &library },
 	{ "files.json", "public.files", "A list of your files, with their names as you sent them.",
 	    FYNQ_SHAPE_LIST, &files },
 	{ "files/", "", "Your files, each under its id and its name in plain letters.",
@@ -117,6 +126,7 @@ const struct fynq_left_out fynq_parts_left_out[] = {
 	{ "fynq.uploads",
 	    "Files that are being stored at this moment; once they are, files.json has "
 	    "them." },
+	{ "public.content_passages", "Pieces of your texts and documents, to find them by." },
 	{ "fynq.erasures", "Accounts that are being erased; yours is not." },
 	{ 0 },
 };

@@ -106,6 +106,9 @@ create table public.contents (
     references public.files (id, user_id)
 );
 comment on column public.contents.language is 'A BCP 47 tag; und where nobody said.';
+-- What a search reads of many rows lies close together, and what it does not elsewhere.
+alter table public.contents set (toast_tuple_target = 1024);
+alter table public.contents alter column ranked set storage main;
 comment on column public.contents.tags is 'In lower case, without white space around them.';
 comment on column public.contents.extraction is
   'What became of the words inside: whether content_passages has them.';
@@ -157,6 +160,21 @@ language sql stable parallel safe set search_path = '' as $$
     || array(select '#tag=' || t from unnest(c.tags) t)) m
 $$;
 comment on function fynq.content_marks(public.contents) is 'Filters as words of the index.';
+
+-- What one filters by as a part of a query; null where there is nothing to filter by. Whom drafts are
+-- hidden from sees what is published and what is their own. No search_path: it is to be inlined.
+create function fynq.content_filter(caller uuid, everything boolean, type text, tag text,
+  author uuid, language text, published text) returns text
+language sql immutable parallel safe as $$
+  select nullif(concat_ws(' & ',
+    case when not everything then '(''#published'' | ''#author=' || caller || ''')' end,
+    (select string_agg('''' || replace(replace(m, '\', '\\'), '''', '''''') || '''', ' & ')
+     from unnest(array['#type=' || type, '#tag=' || lower(btrim(tag)), '#author=' || author,
+       '#language=' || lower(language)]) m where m is not null),
+    case published when 'true' then '''#published''' when 'false' then '!''#published''' end), '')
+$$;
+comment on function fynq.content_filter(uuid, boolean, text, text, uuid, text, text) is
+  'Filters of a search, as text of a tsquery.';
 
 -- Before a row is stored: its tags in one form, its state where the text is another one, and what it
 -- is found by. Runs as its owner, since who may write contents may call nothing of fynq.
@@ -280,10 +298,12 @@ comment on function fynq.set_passages(uuid, jsonb, int, text) is
 
 revoke all on function fynq.resembles(text, text), fynq.resemblance(text, text),
   fynq.text_config(text), fynq.text_vector(regconfig, text), fynq.content_marks(public.contents),
+  fynq.content_filter(uuid, boolean, text, text, uuid, text, text),
   fynq.on_content_change(), fynq.on_content_changed(),
   fynq.set_passages(uuid, jsonb, int, text) from public;
 grant execute on function fynq.resembles(text, text), fynq.resemblance(text, text),
-  fynq.text_config(text), fynq.set_passages(uuid, jsonb, int, text) to service_role;
+  fynq.text_config(text), fynq.content_filter(uuid, boolean, text, text, uuid, text, text),
+  fynq.set_passages(uuid, jsonb, int, text) to service_role;
 
 create index contents_author_id_id_idx on public.contents (author_id, id desc);
 create index contents_file_id_idx on public.contents (file_id);
@@ -342,6 +362,7 @@ alter table public.files drop constraint files_id_user_id_key;
 drop function fynq.set_passages(uuid, jsonb, int, text);
 drop function fynq.on_content_changed();
 drop function fynq.on_content_change();
+drop function fynq.content_filter(uuid, boolean, text, text, uuid, text, text);
 drop function fynq.text_vector(regconfig, text);
 drop function fynq.text_config(text);
 drop function fynq.resemblance(text, text);

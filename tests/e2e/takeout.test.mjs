@@ -157,7 +157,7 @@ describe("an export", { concurrency: 3 }, () => {
       join pg_namespace n on n.oid = c.relnamespace
       join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
       where n.nspname in ('public', 'fynq', 'auth') and c.relkind in ('r', 'p')
-        and (a.attname in ('user_id', 'owner', 'owner_id', 'account', 'account_id', 'actor',
+        and (a.attname in ('user_id', 'author_id', 'owner', 'owner_id', 'account', 'account_id', 'actor',
             'subject', 'asked_by', 'asker', 'email', 'created_by')
           or exists (
             select from pg_constraint k

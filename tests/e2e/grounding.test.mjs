@@ -5,7 +5,7 @@ import { randomUUID } from "node:crypto";
 import { after, before, describe, it } from "node:test";
 
 import { asked, ids, messages, newToken, read } from "./lib/chats.mjs";
-import { api, cgi, db, gemini, register, sse, stack, startStack } from "./lib/fynq.mjs";
+import { api, cgi, db, gemini, register, sse, stack, startStack, waitUntil } from "./lib/fynq.mjs";
 import { putContent, readContent, stateOf, whenRead } from "./lib/library.mjs";
 import * as pdf from "./lib/pdf.mjs";
 import { registerAs } from "./lib/people.mjs";
@@ -181,6 +181,53 @@ describe("a question about a pdf", () => {
   });
 });
 
+describe("from the teacher's file to the student's answer", () => {
+  /** A document sent and put into the library; resolves with the content once its text was read. */
+  async function added(document, fields) {
+    const body = new FormData();
+    body.set("purpose", "content");
+    body.set("file", new Blob([document], { type: "application/pdf" }), "script.pdf");
+    const sent = await fetch(`${stack.url}/api/v1/files/upload`, {
+      method: "POST", body, headers: { authorization: `Bearer ${teacher.token}` },
+    });
+    const file = await sent.json();
+    assert.equal(sent.status, 201, JSON.stringify(file));
+    const { status, json, text } = await api("POST", "/contents", {
+      token: teacher.token, body: { type: "pdf", file_id: file.id, ...fields },
+    });
+    assert.equal(status, 201, text);
+    return waitUntil(async () => {
+      const content = await read(teacher.token, `/contents/${json.id}`);
+      return content.extraction !== "waiting" && content;
+    }, { timeoutMs: 60000, what: "the responder reads it by itself" });
+  }
+
+  it("is read by itself, published, asked about and cited", async () => {
+    const content = await added(pdf.pdf(leaves(12, { 11: "Photosynthesis needs chlorophyll." })),
+      { title: "Leaves", language: "en" });
+    assert.deepEqual([content.extraction, content.extraction_error, content.pages],
+      ["done", null, 12]);
+    const token = await scripted(says("Chlorophyll [8]."));
+    const question = { content: `${token} What does photosynthesis need?`, content_ids: [content.id] };
+    const draft = await api("POST", "/chat/message", { token: student.token, body: question });
+    assertProblem(draft, 422, "invalid", ["content_ids.0"]);
+    const { status, text } = await api("PATCH", `/contents/${content.id}`, {
+      token: teacher.token, body: { published: true },
+    });
+    assert.equal(status, 200, text);
+    const { reply } = await asked(student.token, question);
+    assert.match((await given(token))[7].body, /chlorophyll/);
+    assert.deepEqual(reply.citations,
+      [{ n: 8, content_id: content.id, title: "Leaves", page: 11 }]);
+  });
+
+  it("the author learns why one cannot be read", async () => {
+    const content = await added(pdf.encrypted(), { title: "Secret" });
+    assert.deepEqual([content.extraction, content.extraction_error, content.pages],
+      ["failed", "encrypted", null]);
+  });
+});
+
 describe("who may ask about what", () => {
   const ask = (who, contents) =>
     api("POST", "/chat/message", { token: who.token, body: { content: "Why?", content_ids: contents } });
@@ -239,7 +286,7 @@ describe("which passages", () => {
     });
     const token = await scripted();
     await asked(student.token, {
-      content: `${token} Wie baut man ein Haus?`, content_ids: [buch],
+      content: `${token} Was wird aus all den H\u00e4usern?`, content_ids: [buch],
     });
     const found = (await given(token)).find(({ page }) => page === 19);
     assert.match(found.body, /Viele H\u00e4user/);
@@ -413,6 +460,8 @@ describe("with settings of its own", () => {
   it("without pdftotext they wait, and are read once it is there", async () => {
     const author = await registerAs(own, "teacher");
     const id = await putContent(own, author.id, { pdf: pdf.pdf(["Late words."]) });
+    // Not by the pool, which has pdftotext.
+    await own.db.run("update contents set due_at = now() + interval '1 hour' where id = $1", [id]);
     const failed = await own.fynqctl(["upkeep"], { FYNQ_PDFTOTEXT: "/nonexistent/pdftotext" });
     assert.notEqual(failed.code, 0);
     assert.match(failed.stderr, /poppler-utils/);

@@ -182,7 +182,8 @@ main(void)
 		cmocka_unit_test_setup_teardown(types, setup, teardown),
 		cmocka_unit_test_setup_teardown(text, setup, teardown),
 		cmocka_unit_test_setup_teardown(extensions, setup, teardown),
-		cmocka_unit_test(names_end_in_an_extension_of_their_type),
+		cmocka_unit_test_setup_teardown(
+		    names_end_in_an_extension_of_their_type, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -59,10 +59,12 @@ export function describeContents(suite) {
     return items.map(({ id }) => id);
   };
 
-  /** A question about a content, whose answer cites all that it was given. */
+  /** A question about a content, whose answer cites passages 1 and 2, and what is none. */
   async function ask(who, content, words) {
     const token = `script ${randomUUID()}`;
-    await on().gemini.script(token, [{ text: "So [1][2][3]." }, { end: "finish" }]);
+    await on().gemini.script(token,
+      [{ text: ["So [1][1] [2], [0] [3] [64] [999999999999]."] }, { end: "finish" }]);
+    await on().gemini.script(`Student: ${token}`, [{ tutor: true }]);
     return call(who, "POST", "/chat/message", { content: `${token} ${words}`, content_ids: [content] });
   }
 

@@ -269,41 +269,13 @@ create trigger contents_changed
     or new.file_id is distinct from old.file_id or new.config <> old.config)
   execute function fynq.on_content_changed();
 
--- The passages of a content, all of them: an array of {"page":n|null,"body":"..."}. pages is how many
--- the pdf has. of_what says what they were made of: the file's id, the md5 of the body, or null;
--- false where that is the content's no more, or no content has words inside: then nothing was done.
-create function fynq.set_passages(content uuid, passages jsonb, pages int default null,
-  of_what text default null) returns boolean
-language plpgsql set search_path = '' as $$
-declare
-  c public.contents;
-begin
-  select * into c from public.contents o where o.id = content for update;
-  if c.id is null or c.type = 'video' or of_what <> coalesce(c.file_id::text, md5(c.body)) then
-    return false;
-  end if;
-  delete from public.content_passages p where p.content_id = content;
-  insert into public.content_passages (content_id, n, page, body, search)
-  select content, p.n, (p.passage ->> 'page')::int, p.passage ->> 'body',
-    to_tsvector(c.config::regconfig, p.passage ->> 'body')
-  from jsonb_array_elements(passages) with ordinality as p (passage, n);
-  update public.contents o
-  set extraction = 'done', extraction_error = null, pages = set_passages.pages
-  where o.id = content;
-  return true;
-end
-$$;
-comment on function fynq.set_passages(uuid, jsonb, int, text) is
-  'Replaces the passages of a content.';
-
 revoke all on function fynq.resembles(text, text), fynq.resemblance(text, text),
   fynq.text_config(text), fynq.text_vector(regconfig, text), fynq.content_marks(public.contents),
   fynq.content_filter(uuid, boolean, text, text, uuid, text, text),
-  fynq.on_content_change(), fynq.on_content_changed(),
-  fynq.set_passages(uuid, jsonb, int, text) from public;
+  fynq.on_content_change(), fynq.on_content_changed() from public;
 grant execute on function fynq.resembles(text, text), fynq.resemblance(text, text),
-  fynq.text_config(text), fynq.content_filter(uuid, boolean, text, text, uuid, text, text),
-  fynq.set_passages(uuid, jsonb, int, text) to service_role;
+  fynq.text_config(text), fynq.content_filter(uuid, boolean, text, text, uuid, text, text)
+  to service_role;
 
 create index contents_author_id_id_idx on public.contents (author_id, id desc);
 create index contents_file_id_idx on public.contents (file_id);
@@ -359,7 +331,6 @@ drop table public.content_passages;
 drop function fynq.content_marks(public.contents);
 drop table public.contents;
 alter table public.files drop constraint files_id_user_id_key;
-drop function fynq.set_passages(uuid, jsonb, int, text);
 drop function fynq.on_content_changed();
 drop function fynq.on_content_change();
 drop function fynq.content_filter(uuid, boolean, text, text, uuid, text, text);

@@ -17,9 +17,9 @@ enum fynq_extract_end {
 
 /*
  * Read the first FYNQ_PDF_PAGES pages of the PDF in a regular file, within FYNQ_PDF_SECONDS of
- * processor time and three times that in all. Each
- * page of *text_r ends in a form feed; the text is in no way checked, and is valid until the
- * request ends or its arena is released. Blocks; on a worker.
+ * processor time and three times that in all. Each page of *text_r ends in a form feed; the text is
+ * in no way checked, and is valid until the request ends or its arena is released. Blocks; on a
+ * worker.
  */
 enum fynq_extract_end fynq_extract_pdf(struct fynq_req *rq, int fd, struct fynq_str *text_r);
 

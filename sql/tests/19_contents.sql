@@ -1,7 +1,7 @@
 -- The library: what a row must be, how its tags and what it is found by are kept, what goes with what.
 begin;
 \ir common.psql
-select plan(33);
+select plan(34);
 
 -- The configurations of languages.
 select is(fynq.text_config(l.tag), l.config::regconfig, format('%s is %s', l.tag, l.config))

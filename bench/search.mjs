@@ -12,7 +12,7 @@ import { COLUMNS, WORDS_OF, content, numbers } from "./library.mjs";
 const CONTENTS = 100_000;
 const PIECE = 5_000;
 const CLIENTS = 10;
-const WARM_UP = 60; // Of each client: PostgreSQL plans a statement anew five times a connection.
+const WARM_UP = 60; // Of each client: every connection then has its plan, and PostgreSQL its pages.
 const SECONDS = 30;
 const INDEXES = ["contents_search_idx", "contents_head_idx", "contents_title_idx",
   "content_passages_search_idx"];

@@ -50,7 +50,8 @@ static const struct fynq_stmt list_tagged = { "list_tagged", FYNQ_AS_SERVICE, FY
 
 /*
  * With fewer found than this, titles that merely look like what was asked for follow: two letters
- * of a word that changed places must be near enough, so less is asked for than by default.
+ * of a word that changed places must be near enough, so less is asked for than by default; but not
+ * of many words, where an error weighs less and every trigram costs.
  */
 #define FEW "3"
 
@@ -139,7 +140,8 @@ static const struct fynq_stmt search_contents = { "search_contents", FYNQ_AS_SER
 	"  from public.contents c"
 	"  where (select count(*) from found) < " FEW
 	"    and exists (select from wanted where not strict)"
-	"    and (select set_config('pg_trgm.word_similarity_threshold', '0.5', true)) is not null"
+	"    and (select set_config('pg_trgm.word_similarity_threshold',"
+	"      case when length($8::text) > 24 then '0.6' else '0.5' end, true)) is not null"
 	"    and fynq.resembles(c.title, $8::text)"
 	"    and " ASKED_FOR " and c.id not in (select f.id from found f) limit " MOST
 	"), page as materialized ("

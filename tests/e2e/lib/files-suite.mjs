@@ -165,6 +165,26 @@ function describeUploads(suite) {
       await assertKept(suite, user, []);
     });
 
+    // The erasure begins between the beginning of an upload and its end, and does not come far.
+    it("of a user whose erasure has begun is stored no more", async () => {
+      const user = await on().register();
+      const name = `begin_${user.id.replaceAll("-", "_")}`;
+      await on().db.run(`
+        create function fynq.${name}() returns trigger language plpgsql security definer as $f$
+        begin
+          insert into fynq.erasures (user_id, due_at)
+          values (new.user_id, now() + interval '1 day') on conflict do nothing;
+          return null;
+        end
+        $f$;
+        create trigger ${name} after insert on fynq.uploads for each row
+          when (new.user_id = '${user.id}') execute function fynq.${name}();`);
+      assertProblem(await sendAll(on(), user.token, [note(10), note(10)]), 404, "not_found");
+      await assertKept(suite, user, []);
+      await on().db.run(`drop function fynq.${name} cascade`);
+      await on().db.run("delete from fynq.erasures where user_id = $1", [user.id]);
+    });
+
     // The account goes between the beginning of an upload and its end: a trigger sees to that.
     it("of a user who is erased meanwhile leaves nothing", async () => {
       const user = await on().register();

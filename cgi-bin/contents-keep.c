@@ -68,6 +68,8 @@ check_members(struct fynq_req *rq, struct fynq_str type, const struct write_in *
 		fynq_fault(rq, FYNQ_STR("file_id"), "missing", "A pdf needs one.");
 	if (fresh && !text && !pdf && !file && !url)
 		fynq_fault(rq, FYNQ_STR("url"), "missing", "A video needs one, or a file_id.");
+	if (in->title.n > 0 && fynq_str_trim(in->title).n == 0)
+		fynq_fault(rq, FYNQ_STR("title"), "value", "It shows nothing.");
 	if (url && !url_allowed(in->url))
 		fynq_fault(rq, FYNQ_STR("url"), "value",
 		    "It is no https link to a host that videos may come from.");
@@ -101,18 +103,18 @@ check_written(struct fynq_req *rq, struct fynq_str type, struct fynq_str author,
 	return rq->problem.n_faults > 0 ? FYNQ_E_INVALID : FYNQ_OK;
 }
 
-#define TAGS_OF(json) "array(select t from jsonb_array_elements_text(" json ") t)"
+#define TAGS_OF(array) "array(select t from jsonb_array_elements_text(" array ") t)"
+#define TAGS	       TAGS_OF("coalesce($9::jsonb, '[]')")
+#define GIVEN_TAGS     TAGS_OF("g -> 'tags'")
 
-/* Nothing where an Idempotency-Key was claimed before. $1 id, $2 to $9 its members. */
+/* Nothing where an Idempotency-Key was claimed before. $1 id, $2 to $10 its members. */
 static const struct fynq_stmt add_content = { "add_content", FYNQ_AS_USER, FYNQ_ONCE,
 	"insert into public.contents as c (id, author_id, type, title, description, body, file_id,"
 	"  url, language, tags, published)"
 	" select $1::uuid, auth.uid(), $2::text, $3::text, $4::text, $5::text, $6::uuid, $7::text,"
-	"  coalesce($8::text, 'und'), " TAGS_OF(
-	    "coalesce($9::jsonb, '[]')") ", $10::boolean"
-					 " where current_setting('fynq.go', true) is distinct from "
-					 "'f'"
-					 " returning " CONTENT_JSON ", fynq.etag(c.updated_at)" };
+	"  coalesce($8::text, 'und'), " TAGS ", $10::boolean"
+	" where current_setting('fynq.go', true) is distinct from 'f'"
+	" returning " CONTENT_JSON ", fynq.etag(c.updated_at)" };
 enum { ADD_ARGS = 10 };
 
 static enum fynq_err
@@ -137,32 +139,7 @@ replay_content(struct fynq_req *rq, const struct fynq_uuid *id)
 	return reply_added(rq, id, &rows);
 }
 
-/*
- * The key, where there is one, and the content stand together, or neither does: who dies in between
- * leaves nothing, and who dies before the answer leaves a content that the key leads to. What waits
- * to be read is read also if nobody is woken, a little later.
- */
-static enum fynq_err
-add(struct fynq_req *rq, const struct fynq_str args[ADD_ARGS], struct fynq_earlier *earlier_r,
-    struct fynq_rows *rows_r)
-{
-	struct fynq_str take[5] = { rq->caller.id, [3] = args[0] };
-	struct fynq_rows claimed = { 0 };
-	const struct fynq_step steps[] = {
-		{ &fynq_claim_take, take, 5, &claimed },
-		{ &add_content, args, ADD_ARGS, rows_r },
-	};
-	struct fynq_claim claim;
-	size_t first;
-
-	FYNQ_TRY(fynq_claim_read(rq, &claim));
-	take[1] = claim.key;
-	take[2] = fynq_str_of(claim.fingerprint);
-	first = claim.key.n > 0 ? 0 : 1;
-	FYNQ_TRY(fynq_db_tx(rq, steps + first, 2 - first));
-	return fynq_claim_verdict(rq, &claimed, earlier_r);
-}
-
+/* What waits to be read is read also if nobody is woken, a little later. */
 enum fynq_err
 post_content(struct fynq_req *rq, const void *in_)
 {
@@ -175,17 +152,19 @@ post_content(struct fynq_req *rq, const void *in_)
 	struct fynq_rows rows;
 
 	FYNQ_TRY(check_written(rq, in->type, rq->caller.id, in, true));
-	FYNQ_TRY(add(rq, args, &earlier, &rows));
+	FYNQ_TRY(fynq_claim_make(rq, &id, &add_content, args, ADD_ARGS, &earlier, &rows));
 	if (earlier.chat.text[0] != '\0')
 		return replay_content(rq, &earlier.chat);
 	fynq_reading_wake();
 	return reply_added(rq, &id, &rows);
 }
 
+/* Of a content c, and a teacher or an admin: as the policies have it. */
+#define MAY_WRITE "c.author_id = auth.uid() or fynq.app_role() = 'admin'"
+
 /* What says whether a change may be, of a content that the caller sees. $1 id. */
 static const struct fynq_stmt find_kept = { "find_kept", FYNQ_AS_USER, FYNQ_REPEATABLE,
-	"select c.type, c.author_id, c.author_id = auth.uid() or fynq.app_role() = 'admin'"
-	" from public.contents c where c.id = $1::uuid" };
+	"select c.type, c.author_id, " MAY_WRITE " from public.contents c where c.id = $1::uuid" };
 enum { TYPE, AUTHOR, MAY };
 
 /*
@@ -203,12 +182,10 @@ static const struct fynq_stmt change_content = { "change_content", FYNQ_AS_USER,
 	"   else coalesce((g ->> 'file_id')::uuid, c.file_id) end,"
 	"  url = case when g ? 'file_id' then null else coalesce(g ->> 'url', c.url) end,"
 	"  language = coalesce(g ->> 'language', c.language),"
-	"  tags = case when g ? 'tags' then " TAGS_OF(
-	    "g -> 'tags'") " else c.tags end,"
-			   "  published = coalesce((g ->> 'published')::boolean, c.published)"
-			   " from given where c.id = $1::uuid and (tag is null or tag = "
-			   "fynq.etag(c.updated_at))"
-			   " returning " CONTENT_JSON ", fynq.etag(c.updated_at)" };
+	"  tags = case when g ? 'tags' then " GIVEN_TAGS " else c.tags end,"
+	"  published = coalesce((g ->> 'published')::boolean, c.published)"
+	" from given where c.id = $1::uuid and (tag is null or tag = fynq.etag(c.updated_at))"
+	" returning " CONTENT_JSON ", fynq.etag(c.updated_at)" };
 
 enum fynq_err
 patch_content(struct fynq_req *rq, const void *in_)
@@ -216,6 +193,7 @@ patch_content(struct fynq_req *rq, const void *in_)
 	const struct write_in *in = in_;
 	struct fynq_str id = fynq_uuid_str(&in->id);
 	struct fynq_str body = rq->body.n > 0 ? rq->body : FYNQ_STR("{}");
+	struct fynq_str tag = fynq_req_if_match(rq);
 	struct fynq_rows rows;
 
 	FYNQ_TRY(fynq_db_run(rq, &find_kept, FYNQ_ARGS(id), &rows));
@@ -225,19 +203,21 @@ patch_content(struct fynq_req *rq, const void *in_)
 		return fynq_fail(rq, FYNQ_E_FORBIDDEN, "Its author may change it.");
 	FYNQ_TRY(check_written(
 	    rq, fynq_rows_str(&rows, 0, TYPE), fynq_rows_str(&rows, 0, AUTHOR), in, false));
-	FYNQ_TRY(
-	    fynq_db_run(rq, &change_content, FYNQ_ARGS(id, body, fynq_req_if_match(rq)), &rows));
+	FYNQ_TRY(fynq_db_run(rq, &change_content, FYNQ_ARGS(id, body, tag), &rows));
+	/* Where no state was asked for, somebody has deleted it since it was looked at. */
 	if (rows.n == 0)
-		return fynq_fail(rq, FYNQ_E_PRECONDITION_FAILED, NULL);
+		return fynq_fail(
+		    rq, tag.p != NULL ? FYNQ_E_PRECONDITION_FAILED : FYNQ_E_NOT_FOUND, NULL);
 	fynq_reading_wake();
 	fynq_reply_etag(rq, fynq_rows_str(&rows, 0, 1));
 	return fynq_reply_json(rq, 200, fynq_rows_str(&rows, 0, 0));
 }
 
-/* Whether it went; no row where the caller sees none. $1 id. */
+/* Whether it went, and may; no row where the caller sees none. $1 id. */
 static const struct fynq_stmt drop_content = { "drop_content", FYNQ_AS_USER, FYNQ_ONCE,
 	"with gone as (delete from public.contents c where c.id = $1::uuid returning c.id)"
-	" select exists (select from gone) from public.contents c where c.id = $1::uuid" };
+	" select exists (select from gone), " MAY_WRITE
+	" from public.contents c where c.id = $1::uuid" };
 
 enum fynq_err
 delete_content(struct fynq_req *rq, const void *in_)
@@ -248,7 +228,10 @@ delete_content(struct fynq_req *rq, const void *in_)
 	FYNQ_TRY(fynq_db_run(rq, &drop_content, FYNQ_ARGS(fynq_uuid_str(&in->id)), &rows));
 	if (rows.n == 0)
 		return fynq_fail(rq, FYNQ_E_NOT_FOUND, NULL);
-	if (!fynq_rows_true(&rows, 0, 0))
-		return fynq_fail(rq, FYNQ_E_FORBIDDEN, "Its author may delete it.");
-	return fynq_reply_empty(rq, 204);
+	if (fynq_rows_true(&rows, 0, 0))
+		return fynq_reply_empty(rq, 204);
+	/* One who may delete it, and did not, waited for another who did. */
+	return fynq_rows_true(&rows, 0, 1)
+		   ? fynq_fail(rq, FYNQ_E_NOT_FOUND, NULL)
+		   : fynq_fail(rq, FYNQ_E_FORBIDDEN, "Its author may delete it.");
 }

@@ -86,6 +86,7 @@ create table public.contents (
   extraction_error text check (char_length(extraction_error) <= 100),
   tries int not null default 0 check (tries >= 0),
   due_at timestamptz not null default now(),
+  reading boolean not null default false,
   pages int check (pages >= 0),
   config text not null default 'simple',
   search tsvector not null default '',
@@ -113,6 +114,8 @@ comment on column public.contents.tags is 'In lower case, without white space ar
 comment on column public.contents.extraction is
   'What became of the words inside: whether content_passages has them.';
 comment on column public.contents.due_at is 'While extraction waits: when it is to be tried.';
+comment on column public.contents.reading is
+  'While extraction waits: a process reads it, which has died where it still does at due_at.';
 comment on column public.contents.pages is 'Of a pdf, once its text was extracted.';
 comment on column public.contents.config is 'The text search configuration of the language.';
 comment on column public.contents.search is
@@ -207,6 +210,7 @@ begin
     new.pages := null;
     new.tries := 0;
     new.due_at := now();
+    new.reading := false;
   end if;
 
   config := fynq.text_config(new.language);
@@ -269,41 +273,13 @@ create trigger contents_changed
     or new.file_id is distinct from old.file_id or new.config <> old.config)
   execute function fynq.on_content_changed();
 
--- The passages of a content, all of them: an array of {"page":n|null,"body":"..."}. pages is how many
--- the pdf has. of_what says what they were made of: the file's id, the md5 of the body, or null;
--- false where that is the content's no more, or no content has words inside: then nothing was done.
-create function fynq.set_passages(content uuid, passages jsonb, pages int default null,
-  of_what text default null) returns boolean
-language plpgsql set search_path = '' as $$
-declare
-  c public.contents;
-begin
-  select * into c from public.contents o where o.id = content for update;
-  if c.id is null or c.type = 'video' or of_what <> coalesce(c.file_id::text, md5(c.body)) then
-    return false;
-  end if;
-  delete from public.content_passages p where p.content_id = content;
-  insert into public.content_passages (content_id, n, page, body, search)
-  select content, p.n, (p.passage ->> 'page')::int, p.passage ->> 'body',
-    to_tsvector(c.config::regconfig, p.passage ->> 'body')
-  from jsonb_array_elements(passages) with ordinality as p (passage, n);
-  update public.contents o
-  set extraction = 'done', extraction_error = null, pages = set_passages.pages
-  where o.id = content;
-  return true;
-end
-$$;
-comment on function fynq.set_passages(uuid, jsonb, int, text) is
-  'Replaces the passages of a content.';
-
 revoke all on function fynq.resembles(text, text), fynq.resemblance(text, text),
   fynq.text_config(text), fynq.text_vector(regconfig, text), fynq.content_marks(public.contents),
   fynq.content_filter(uuid, boolean, text, text, uuid, text, text),
-  fynq.on_content_change(), fynq.on_content_changed(),
-  fynq.set_passages(uuid, jsonb, int, text) from public;
+  fynq.on_content_change(), fynq.on_content_changed() from public;
 grant execute on function fynq.resembles(text, text), fynq.resemblance(text, text),
-  fynq.text_config(text), fynq.content_filter(uuid, boolean, text, text, uuid, text, text),
-  fynq.set_passages(uuid, jsonb, int, text) to service_role;
+  fynq.text_config(text), fynq.content_filter(uuid, boolean, text, text, uuid, text, text)
+  to service_role;
 
 create index contents_author_id_id_idx on public.contents (author_id, id desc);
 create index contents_file_id_idx on public.contents (file_id);
@@ -359,7 +335,6 @@ drop table public.content_passages;
 drop function fynq.content_marks(public.contents);
 drop table public.contents;
 alter table public.files drop constraint files_id_user_id_key;
-drop function fynq.set_passages(uuid, jsonb, int, text);
 drop function fynq.on_content_changed();
 drop function fynq.on_content_change();
 drop function fynq.content_filter(uuid, boolean, text, text, uuid, text, text);

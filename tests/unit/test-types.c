@@ -3,38 +3,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/config.h"
 #include "storage/sniff.h"
 #include "storage/types.h"
-#include "unit.h"
-
-static char root[64];
-static struct fynq_req *rq;
-
-static int
-setup(void **state)
-{
-	static char folder[] = "types-XXXXXX";
-
-	(void)state;
-	strcpy(folder, "types-XXXXXX");
-	assert_non_null(mkdtemp(folder));
-	snprintf(root, sizeof(root), "%s", folder);
-	fynq_config.files_dir = root;
-	rq = fynq_req_new(-1, true);
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	char command[128];
-
-	(void)state;
-	fynq_req_free(&rq);
-	snprintf(command, sizeof(command), "rm -rf %s", root);
-	return system(command);
-}
+#include "folder.h"
 
 /* An upload of these bytes, declared as that; *type_r is what it is found to be. */
 static enum fynq_err
@@ -179,11 +150,11 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(types, setup, teardown),
-		cmocka_unit_test_setup_teardown(text, setup, teardown),
-		cmocka_unit_test_setup_teardown(extensions, setup, teardown),
+		cmocka_unit_test_setup_teardown(types, setup_folder, teardown_folder),
+		cmocka_unit_test_setup_teardown(text, setup_folder, teardown_folder),
+		cmocka_unit_test_setup_teardown(extensions, setup_folder, teardown_folder),
 		cmocka_unit_test_setup_teardown(
-		    names_end_in_an_extension_of_their_type, setup, teardown),
+		    names_end_in_an_extension_of_their_type, setup_folder, teardown_folder),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -5,6 +5,7 @@ import { randomBytes } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { after, before, describe, it } from "node:test";
 
+import { describeContents } from "./contents-suite.mjs";
 import { assertKept, limit, note, send, sendAll, sendOne, sha256, stored } from "./files.mjs";
 import { describeReading } from "./files-reading.mjs";
 import { describeKeys, describeRoom } from "./files-room.mjs";
@@ -43,6 +44,7 @@ export function filesSuite(start, mode) {
     describeKeys(suite);
     describeKeeping(suite);
     describeReading(suite);
+    describeContents(suite);
   });
 }
 

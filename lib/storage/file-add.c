@@ -122,6 +122,8 @@ verdict(struct fynq_req *rq, const struct fynq_new_file *files, size_t n,
 		return FYNQ_OK;
 	word = fynq_rows_str(rows, 0, LIMIT);
 	most = fynq_rows_str(rows, 0, MOST);
+	if (fynq_str_eq(word, FYNQ_STR("user")))
+		return fynq_fail(rq, FYNQ_E_NOT_FOUND, "The account is being erased.");
 	if (fynq_str_eq(word, FYNQ_STR("upload")))
 		return fynq_fail(rq, FYNQ_E_STORAGE_UNAVAILABLE, "Storing it took too long.");
 	if (fynq_str_eq(word, FYNQ_STR("key")))

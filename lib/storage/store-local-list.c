@@ -11,6 +11,8 @@
 
 #include "storage/store-local.h"
 
+enum { REMOVE_TRIES = 100 };
+
 /* Everything in a folder of objects, which has no folders itself. */
 static bool
 empty_folder(DIR *dir)
@@ -28,32 +30,44 @@ empty_folder(DIR *dir)
 	}
 }
 
+/* Remove a folder with what is in it; false, with errno, where it is there still. */
+static bool
+remove_folder(const char *path)
+{
+	DIR *dir = opendir(path);
+	bool emptied;
+	int error;
+
+	if (dir == NULL)
+		return errno == ENOENT;
+	emptied = empty_folder(dir);
+	error = errno;
+	closedir(dir);
+	errno = error;
+	return emptied && (rmdir(path) == 0 || errno == ENOENT);
+}
+
 /*
- * The folder goes with what is in it; where another process puts an object into it meanwhile, that
- * and the folder stay. Here the folder above is synced: nobody would look for what came back.
+ * The folder goes with what is in it. A request that is under way may put an object into it
+ * meanwhile: then it is emptied again, as there are few of those and no new ones. The folder above
+ * is synced here: nobody would look for what came back.
  */
 enum fynq_err
 fynq_local_remove_user(struct fynq_req *rq, struct fynq_str user_text)
 {
-	struct fynq_uuid user;
 	struct fynq_local_place place;
+	struct fynq_uuid user;
 	const char *owner;
-	bool emptied;
-	DIR *dir;
-	int error;
 
 	if (!fynq_uuid_parse(user_text, &user))
 		return fynq_fail(rq, FYNQ_E_STORAGE_UNAVAILABLE, NULL);
 	fynq_local_folders(rq, &user, &place);
 	owner = place.folders[FYNQ_LOCAL_FOLDERS - 1];
-	if ((dir = opendir(owner)) == NULL)
-		return errno == ENOENT ? FYNQ_OK : fynq_local_failed(rq, "cannot read", owner);
-	emptied = empty_folder(dir);
-	error = errno;
-	closedir(dir);
-	errno = error;
-	if (!emptied || (rmdir(owner) != 0 && errno != ENOENT))
-		return fynq_local_failed(rq, "cannot empty", owner);
+	if (access(owner, F_OK) != 0 && errno == ENOENT)
+		return FYNQ_OK;
+	for (int try = 1; !remove_folder(owner); try++)
+		if (errno != ENOTEMPTY || try == REMOVE_TRIES)
+			return fynq_local_failed(rq, "cannot empty", owner);
 	if (!fynq_local_sync(place.folders[FYNQ_LOCAL_FOLDERS - 2]))
 		return fynq_local_failed(rq, "cannot sync", place.folders[FYNQ_LOCAL_FOLDERS - 2]);
 	return FYNQ_OK;

@@ -126,12 +126,16 @@ comment on function fynq.file_refusal(uuid, bigint[], bigint, bigint, bigint, bi
   'Which limit refuses files of these sizes.';
 
 -- Begins the upload of objects with these ids, where the limits have room for them. A row says which
--- limit refuses; none where none does.
+-- limit refuses, or 'user', whose account is being erased; none where nothing does.
 create function fynq.upload_begin(owner uuid, ids uuid[], sizes bigint[], file_bytes bigint,
   storage_bytes bigint, storage_files bigint, uploads_day bigint)
 returns table (limit_name text, limit_value bigint)
 language plpgsql set search_path = '' as $$
 begin
+  if exists (select from fynq.erasures e where e.user_id = owner) then
+    return query select 'user', null::bigint;
+    return;
+  end if;
   return query select r.limit_name, r.limit_value from fynq.file_refusal(owner, sizes, file_bytes,
     storage_bytes, storage_files, uploads_day) r;
   if not found then
@@ -146,8 +150,8 @@ comment on function fynq.upload_begin(uuid, uuid[], bigint[], bigint, bigint, bi
 -- Ends it: adds the rows of the objects, all or none, and with them the request's Idempotency-Key,
 -- where it has one. files is an array of rows of public.files, as JSON. The lock on the user's usage
 -- makes their uploads one after the other, so that two at once do not both find the last room. May be
--- run again. A row says why there are none: the limit that refuses; 'upload', where the upload was
--- given up meanwhile; 'earlier', where a request with the key was first, with the files that it
+-- run again. A row says why there are none: the limit that refuses; 'user', whose account is being
+-- erased: its objects are being removed; 'upload', where the upload was given up meanwhile; 'earlier', where a request with the key was first, with the files that it
 -- stored; 'key', where that was another request. The upload is over in any case, and its objects are
 -- the caller's to remove.
 create function fynq.upload_end(owner uuid, files jsonb, file_bytes bigint, storage_bytes bigint,
@@ -159,6 +163,13 @@ declare
   sizes bigint[];
   begun int;
 begin
+  if exists (select from fynq.erasures e where e.user_id = owner) then
+    delete from fynq.uploads u using jsonb_populate_recordset(null::public.files, files) f
+    where u.id = f.id and u.user_id = owner;
+    return query select 'user', null::bigint, null::uuid[];
+    return;
+  end if;
+
   insert into fynq.file_usage (user_id) values (owner) on conflict (user_id) do nothing;
   perform from fynq.file_usage u where u.user_id = owner for update;
 

@@ -1,7 +1,7 @@
 -- Uploads: what files take is counted exactly, the limits hold, and an upload adds all or nothing.
 begin;
 \ir common.psql
-select plan(63);
+select plan(66);
 
 -- The tables.
 select set_eq($$ select name, type, required from pg_temp.columns('fynq.file_usage') $$, $$ values
@@ -148,6 +148,14 @@ select pg_temp.began('{45}', '{1}') \g /dev/null
 select is(pg_temp.ended('{45}', 1, 0, 'k', repeat('2', 64)),
   format('key {%s,%s}', pg_temp.id(42), pg_temp.id(43)), 'another request is not');
 select is(pg_temp.state(), '4 files, 0 on their way, 12 bytes, 4 files, 4 today', 'nor stores anything');
+
+-- Where an account is being erased its objects are being removed, and none is added.
+select pg_temp.began('{46}', '{1}') \g /dev/null
+insert into fynq.erasures (user_id) values (pg_temp.uid('teacher'));
+select is(pg_temp.ended('{46}', 1), 'user', 'an upload of who is being erased does not end well');
+select is(pg_temp.began('{47}', '{1}'), 'user', 'nor does one begin');
+select is(pg_temp.state(), '4 files, 0 on their way, 12 bytes, 4 files, 4 today', 'nothing is left');
+delete from fynq.erasures;
 
 -- With the account everything goes.
 select pg_temp.began('{50}', '{1}') \g /dev/null

@@ -87,9 +87,10 @@ function describeUploads(suite) {
     // Past 4 MB a thread takes the SHA-256, for one file after the other.
     it("of any size is what was sent, small and large ones in one body", async () => {
       const { token } = await registerAs(on(), "teacher");
-      const sizes = [3, 4_194_305, 1, 9_437_187, 5_000_011];
-      const files = sizes.map((size) => randomBytes(size).toString("hex").slice(0, size))
-        .map((text) => Buffer.from(text));
+      const sizes = [31, 4_194_305, 33, 9_437_187, 5_000_011];
+      const words = (size) =>
+        `Some words: ${randomBytes(size).toString("hex")}`.slice(0, size);
+      const files = sizes.map((size) => Buffer.from(words(size)));
       const { status, text, json } = await sendAll(on(), token, files);
       assert.equal(status, 201, text);
       assert.deepEqual(json.items.map((file) => [file.bytes, file.sha256]),
@@ -99,7 +100,7 @@ function describeUploads(suite) {
           { headers: { authorization: `Bearer ${token}` } });
         assert.equal(sha256(bytes), sha256(files[i]));
       }
-      const alone = Buffer.from(randomBytes(9_876_543).toString("hex"));
+      const alone = Buffer.from(words(19_753_087));
       assert.equal((await stored(on(), token, alone)).sha256, sha256(alone));
     });
 
@@ -165,6 +166,26 @@ function describeUploads(suite) {
       assertProblem(await sendAll(on(), user.token, [note(10), note(10), note(10)]), 403,
         "storage_quota");
       await assertKept(suite, user, []);
+    });
+
+    // The erasure begins between the beginning of an upload and its end, and does not come far.
+    it("of a user whose erasure has begun is stored no more", async () => {
+      const user = await on().register();
+      const name = `begin_${user.id.replaceAll("-", "_")}`;
+      await on().db.run(`
+        create function fynq.${name}() returns trigger language plpgsql security definer as $f$
+        begin
+          insert into fynq.erasures (user_id, due_at)
+          values (new.user_id, now() + interval '1 day') on conflict do nothing;
+          return null;
+        end
+        $f$;
+        create trigger ${name} after insert on fynq.uploads for each row
+          when (new.user_id = '${user.id}') execute function fynq.${name}();`);
+      assertProblem(await sendAll(on(), user.token, [note(10), note(10)]), 404, "not_found");
+      await assertKept(suite, user, []);
+      await on().db.run(`drop function fynq.${name} cascade`);
+      await on().db.run("delete from fynq.erasures where user_id = $1", [user.id]);
     });
 
     // The account goes between the beginning of an upload and its end: a trigger sees to that.

@@ -179,14 +179,15 @@ $$;
 comment on function fynq.content_filter(uuid, boolean, text, text, uuid, text, text) is
   'Filters of a search, as text of a tsquery.';
 
--- Before a row is stored: its tags in one form, its state where the text is another one, and what it
--- is found by. Runs as its owner, since who may write contents may call nothing of fynq.
+-- Before a row is stored: its tags in one form, its state where the text or its language is another
+-- one, and what it is found by. A long text takes longer to be stemmed than a request may, so in
+-- another language it is read again, and found by its old words until that is done. Runs as its owner, since who may write contents may call nothing of fynq.
 create function fynq.on_content_change() returns trigger
 language plpgsql security definer set search_path = '' as $$
 declare
   fresh boolean := tg_op = 'INSERT';
-  reworded boolean;
-  config regconfig;
+  restemmed boolean := false;
+  config regconfig := fynq.text_config(new.language);
   head tsvector;
   words tsvector;
 begin
@@ -203,28 +204,29 @@ begin
   if not fresh then
     fresh := new.type <> old.type or new.body is distinct from old.body
       or new.file_id is distinct from old.file_id;
+    restemmed := config::text <> old.config;
   end if;
+  new.config := config::text;
   if fresh then
+    new.pages := null;
+  end if;
+  if fresh or restemmed then
     new.extraction := case when new.type = 'video' then 'none' else 'waiting' end;
     new.extraction_error := null;
-    new.pages := null;
     new.tries := 0;
     new.due_at := now();
     new.reading := false;
   end if;
 
-  config := fynq.text_config(new.language);
-  new.config := config::text;
-  reworded := fresh or new.config <> old.config or new.extraction <> old.extraction;
-  if not reworded then
-    words := ts_filter(old.search, '{d}');
-  elsif new.type = 'text' then
+  if new.type = 'text' and (fresh or restemmed) then
     words := fynq.text_vector(config, new.body);
   elsif fresh then
     words := '';
-  else
+  elsif new.type = 'pdf' and new.extraction = 'done' and old.extraction <> 'done' then
     words := fynq.text_vector(config, (select string_agg(p.body, ' ' order by p.n)
       from public.content_passages p where p.content_id = new.id and p.n <= 1000));
+  else
+    words := ts_filter(old.search, '{d}');
   end if;
 
   head := fynq.content_marks(new)
@@ -251,26 +253,20 @@ create trigger contents_touch
     published, extraction, extraction_error, pages
   on public.contents for each row execute function fynq.touch();
 
--- Passages of a text that is no more, and of another language.
+-- Passages of a text that is no more.
 create function fynq.on_content_changed() returns trigger
 language plpgsql security definer set search_path = '' as $$
 begin
-  if new.type <> old.type or new.body is distinct from old.body
-      or new.file_id is distinct from old.file_id then
-    delete from public.content_passages p where p.content_id = new.id;
-  else
-    update public.content_passages p set search = to_tsvector(new.config::regconfig, p.body)
-    where p.content_id = new.id;
-  end if;
+  delete from public.content_passages p where p.content_id = new.id;
   return null;
 end
 $$;
-comment on function fynq.on_content_changed() is 'After update of a content: its passages.';
+comment on function fynq.on_content_changed() is 'After another text: the old one''s passages go.';
 
 create trigger contents_changed
-  after update of type, body, file_id, language on public.contents for each row
+  after update of type, body, file_id on public.contents for each row
   when (new.type <> old.type or new.body is distinct from old.body
-    or new.file_id is distinct from old.file_id or new.config <> old.config)
+    or new.file_id is distinct from old.file_id)
   execute function fynq.on_content_changed();
 
 revoke all on function fynq.resembles(text, text), fynq.resemblance(text, text),

@@ -1,7 +1,7 @@
 -- The library: what a row must be, how its tags and what it is found by are kept, what goes with what.
 begin;
 \ir common.psql
-select plan(34);
+select plan(36);
 
 -- The configurations of languages.
 select is(fynq.text_config(l.tag), l.config::regconfig, format('%s is %s', l.tag, l.config))
@@ -64,6 +64,14 @@ update public.contents set title = 'Neu' where id = pg_temp.id(21);
 select ok(c.search @@ 'neu:A & haus:D', 'and the text stays found')
 from public.contents c where c.id = pg_temp.id(21);
 update public.contents set language = 'en' where id = pg_temp.id(21);
+select ok(c.extraction = 'waiting' and c.pages = 3 and c.search @@ 'haus:D' and p.search @@ 'haus',
+  'in another language it is read again, and found as before until then')
+from public.contents c join public.content_passages p on p.content_id = c.id
+where c.id = pg_temp.id(21);
+select ok(fynq.put_passages(pg_temp.id(21), pg_temp.id(10)::text, 0, 1,
+    '[{"page": 2, "body": "Die Häuser"}]')
+  and fynq.end_passages(pg_temp.id(21), pg_temp.id(10)::text, 0, 1, 3),
+  'passages come once more');
 select ok(c.search @@ 'häuser' and p.search @@ 'häuser' and not p.search @@ 'haus',
   'another language, other words')
 from public.contents c join public.content_passages p on p.content_id = c.id

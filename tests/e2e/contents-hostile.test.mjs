@@ -246,6 +246,24 @@ describe("files of contents", () => {
   });
 });
 
+it("in another language a long text is changed at once, and read again", async () => {
+  const mine = word();
+  const { id } = await add({ body: `${mine} grows.`, language: "en" });
+  await settled(id);
+  // As many passages as there may be: no request has the time to stem them all.
+  await db.run(
+    `insert into content_passages (content_id, n, body, search)
+     select $1, n, b.body, '' from generate_series(2, 5000) n
+     cross join (select string_agg(md5(i::text), ' ') as body from generate_series(1, 36) i) b`, [id]);
+  const changed = await send("PATCH", `/contents/${id}`, { language: "de" });
+  assert.deepEqual([changed.status, changed.json.extraction], [200, "waiting"], changed.text);
+  await settled(id);
+  assert.deepEqual(await db.query(
+    "select n, search::text from content_passages where content_id = $1", [id]),
+    [{ n: 1, search: `'grows':2 '${mine}':1` }]);
+  assert.deepEqual((await list({ q: `${mine} grows` })).items.map((c) => c.id), [id]);
+});
+
 describe("pages", () => {
   const walk = async (query) => {
     const pages = [];

@@ -201,7 +201,8 @@ export function describeContents(suite) {
       assertProblem(await sendOne(on(), former.token, pdf(["x"]), { purpose: "content" }), 403, "forbidden");
 
       await good(admin, "PATCH", `/users/${teacher.id}`, { disabled: true });
-      assert.ok([401, 403].includes((await call(former, "GET", `/contents/${content.id}`)).status));
+      assertProblem(await on().api("POST", "/auth/login", { body: { email, password } }), 403,
+        "account_disabled");
       assert.deepEqual(await found(student, special), [content.id]);
       assert.equal((await bytesOf(student, file.id)).status, 200);
 

@@ -68,6 +68,8 @@ check_members(struct fynq_req *rq, struct fynq_str type, const struct write_in *
 		fynq_fault(rq, FYNQ_STR("file_id"), "missing", "A pdf needs one.");
 	if (fresh && !text && !pdf && !file && !url)
 		fynq_fault(rq, FYNQ_STR("url"), "missing", "A video needs one, or a file_id.");
+	if (in->title.n > 0 && fynq_str_trim(in->title).n == 0)
+		fynq_fault(rq, FYNQ_STR("title"), "value", "It shows nothing.");
 	if (url && !url_allowed(in->url))
 		fynq_fault(rq, FYNQ_STR("url"), "value",
 		    "It is no https link to a host that videos may come from.");
@@ -157,10 +159,12 @@ post_content(struct fynq_req *rq, const void *in_)
 	return reply_added(rq, &id, &rows);
 }
 
+/* Of a content c, and a teacher or an admin: as the policies have it. */
+#define MAY_WRITE "c.author_id = auth.uid() or fynq.app_role() = 'admin'"
+
 /* What says whether a change may be, of a content that the caller sees. $1 id. */
 static const struct fynq_stmt find_kept = { "find_kept", FYNQ_AS_USER, FYNQ_REPEATABLE,
-	"select c.type, c.author_id, c.author_id = auth.uid() or fynq.app_role() = 'admin'"
-	" from public.contents c where c.id = $1::uuid" };
+	"select c.type, c.author_id, " MAY_WRITE " from public.contents c where c.id = $1::uuid" };
 enum { TYPE, AUTHOR, MAY };
 
 /*
@@ -189,6 +193,7 @@ patch_content(struct fynq_req *rq, const void *in_)
 	const struct write_in *in = in_;
 	struct fynq_str id = fynq_uuid_str(&in->id);
 	struct fynq_str body = rq->body.n > 0 ? rq->body : FYNQ_STR("{}");
+	struct fynq_str tag = fynq_req_if_match(rq);
 	struct fynq_rows rows;
 
 	FYNQ_TRY(fynq_db_run(rq, &find_kept, FYNQ_ARGS(id), &rows));
@@ -198,19 +203,21 @@ patch_content(struct fynq_req *rq, const void *in_)
 		return fynq_fail(rq, FYNQ_E_FORBIDDEN, "Its author may change it.");
 	FYNQ_TRY(check_written(
 	    rq, fynq_rows_str(&rows, 0, TYPE), fynq_rows_str(&rows, 0, AUTHOR), in, false));
-	FYNQ_TRY(
-	    fynq_db_run(rq, &change_content, FYNQ_ARGS(id, body, fynq_req_if_match(rq)), &rows));
+	FYNQ_TRY(fynq_db_run(rq, &change_content, FYNQ_ARGS(id, body, tag), &rows));
+	/* Where no state was asked for, somebody has deleted it since it was looked at. */
 	if (rows.n == 0)
-		return fynq_fail(rq, FYNQ_E_PRECONDITION_FAILED, NULL);
+		return fynq_fail(
+		    rq, tag.p != NULL ? FYNQ_E_PRECONDITION_FAILED : FYNQ_E_NOT_FOUND, NULL);
 	fynq_reading_wake();
 	fynq_reply_etag(rq, fynq_rows_str(&rows, 0, 1));
 	return fynq_reply_json(rq, 200, fynq_rows_str(&rows, 0, 0));
 }
 
-/* Whether it went; no row where the caller sees none. $1 id. */
+/* Whether it went, and may; no row where the caller sees none. $1 id. */
 static const struct fynq_stmt drop_content = { "drop_content", FYNQ_AS_USER, FYNQ_ONCE,
 	"with gone as (delete from public.contents c where c.id = $1::uuid returning c.id)"
-	" select exists (select from gone) from public.contents c where c.id = $1::uuid" };
+	" select exists (select from gone), " MAY_WRITE
+	" from public.contents c where c.id = $1::uuid" };
 
 enum fynq_err
 delete_content(struct fynq_req *rq, const void *in_)
@@ -221,7 +228,10 @@ delete_content(struct fynq_req *rq, const void *in_)
 	FYNQ_TRY(fynq_db_run(rq, &drop_content, FYNQ_ARGS(fynq_uuid_str(&in->id)), &rows));
 	if (rows.n == 0)
 		return fynq_fail(rq, FYNQ_E_NOT_FOUND, NULL);
-	if (!fynq_rows_true(&rows, 0, 0))
-		return fynq_fail(rq, FYNQ_E_FORBIDDEN, "Its author may delete it.");
-	return fynq_reply_empty(rq, 204);
+	if (fynq_rows_true(&rows, 0, 0))
+		return fynq_reply_empty(rq, 204);
+	/* One who may delete it, and did not, waited for another who did. */
+	return fynq_rows_true(&rows, 0, 1)
+		   ? fynq_fail(rq, FYNQ_E_NOT_FOUND, NULL)
+		   : fynq_fail(rq, FYNQ_E_FORBIDDEN, "Its author may delete it.");
 }

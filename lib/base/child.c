@@ -107,20 +107,32 @@ reap(pid_t pid, int options, int *status_r, struct rusage *usage_r)
 	return reaped;
 }
 
+static bool
+is_stopped(const struct fynq_child *child)
+{
+	return child->stop != NULL && atomic_load(child->stop);
+}
+
 /*
- * The same, but where the process has not ended by the deadline, kill it. Looking again and again
+ * The same, but where the process has not ended by its deadline, or is to stop, kill it. *end_r is
+ * what it was killed for, DONE where it was not. Looking again and again
  * is the one way that takes no signal from the rest of the process and works on any kernel; the
  * pauses are short beside what such a program takes.
  */
 static pid_t
-reap_by(int64_t deadline_us, pid_t pid, int *status_r, struct rusage *usage_r, bool *in_time_r)
+reap_by(const struct fynq_child *child, pid_t pid, int *status_r, struct rusage *usage_r,
+    enum fynq_child_end *end_r)
 {
 	struct timespec pause = { .tv_nsec = PAUSE_NS };
 	pid_t reaped;
 
+	*end_r = FYNQ_CHILD_DONE;
 	while ((reaped = reap(pid, WNOHANG, status_r, usage_r)) == 0) {
-		if (fynq_clock_mono_us() >= deadline_us) {
-			*in_time_r = false;
+		if (is_stopped(child))
+			*end_r = FYNQ_CHILD_STOPPED;
+		else if (fynq_clock_mono_us() >= child->deadline_us)
+			*end_r = FYNQ_CHILD_SPENT;
+		if (*end_r != FYNQ_CHILD_DONE) {
 			(void)kill(-pid, SIGKILL);
 			return reap(pid, 0, status_r, usage_r);
 		}
@@ -128,7 +140,6 @@ reap_by(int64_t deadline_us, pid_t pid, int *status_r, struct rusage *usage_r, b
 		if (pause.tv_nsec < PAUSE_MAX_NS)
 			pause.tv_nsec *= 2;
 	}
-	*in_time_r = true;
 	return reaped;
 }
 
@@ -143,17 +154,17 @@ fynq_child_run(const struct fynq_child *child, struct fynq_child_use *use_r)
 {
 	struct rusage usage = { .ru_maxrss = 0 };
 	pid_t pid = start(child);
+	enum fynq_child_end killed;
 	int status = 0;
-	bool in_time;
 
 	*use_r = (struct fynq_child_use){ .memory = 0 };
-	if (pid < 0 || reap_by(child->deadline_us, pid, &status, &usage, &in_time) != pid)
+	if (pid < 0 || reap_by(child, pid, &status, &usage, &killed) != pid)
 		return FYNQ_CHILD_MISSING;
 
 	use_r->memory = (int64_t)usage.ru_maxrss * 1024;
 	use_r->cpu_us = micro(usage.ru_utime) + micro(usage.ru_stime);
-	if (!in_time)
-		return FYNQ_CHILD_SPENT;
+	if (killed != FYNQ_CHILD_DONE)
+		return killed;
 	if (WIFSIGNALED(status))
 		return WTERMSIG(status) == SIGKILL || WTERMSIG(status) == SIGXCPU
 			   ? FYNQ_CHILD_SPENT

@@ -11,6 +11,7 @@
 #ifndef FYNQ_BASE_CHILD_H
 #define FYNQ_BASE_CHILD_H
 
+#include <stdatomic.h>
 #include <stdint.h>
 
 struct fynq_child {
@@ -21,6 +22,7 @@ struct fynq_child {
 	int64_t file_max;	 /* the largest file that it may write, in bytes */
 	int64_t seconds_max;	 /* processor time */
 	int64_t deadline_us;	 /* on fynq_clock_mono_us(); past it the program is killed */
+	const atomic_bool *stop; /* once it is true the program is killed; NULL for never */
 };
 
 enum fynq_child_end {
@@ -28,6 +30,7 @@ enum fynq_child_end {
 	FYNQ_CHILD_FAILED,  /* another one */
 	FYNQ_CHILD_CRASHED, /* a signal that was its own doing */
 	FYNQ_CHILD_SPENT,   /* killed: past its deadline or its processor time */
+	FYNQ_CHILD_STOPPED, /* killed: *stop */
 	FYNQ_CHILD_MISSING  /* it could not be started */
 };
 
@@ -37,7 +40,7 @@ struct fynq_child_use {
 	int64_t cpu_us; /* processor time */
 };
 
-/* Run it to its end; blocks, at most until the deadline. */
+/* Run it to its end; blocks, at most until the deadline or some milliseconds behind *stop. */
 enum fynq_child_end fynq_child_run(const struct fynq_child *child, struct fynq_child_use *use_r);
 
 #endif

@@ -8,6 +8,7 @@
 
 struct fynq_companion {
 	void (*start)(void);	/* on the main thread, before any request */
+	void (*drain)(void);	/* on it, once the process is told to end: begin nothing; or NULL */
 	size_t (*active)(void); /* detached requests still running; from any thread */
 	void (*cancel)(void);	/* on the event loop's thread: end them now, keep what there is */
 	void (*stop)(void);	/* on the main thread, after the last request */

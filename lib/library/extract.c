@@ -18,6 +18,8 @@
 /* The deadline is so many times the processor time, as other work has the processors, too. */
 enum { PATIENCE = 3, LOOK_BYTES = 65536 };
 
+static atomic_bool stopped;
+
 struct map {
 	void *p;
 	size_t n;
@@ -51,6 +53,8 @@ static enum fynq_extract_end
 explain(int fd, enum fynq_child_end end, const struct fynq_child_use *use)
 {
 	switch (end) {
+	case FYNQ_CHILD_STOPPED:
+		return FYNQ_EXTRACT_STOPPED;
 	case FYNQ_CHILD_MISSING:
 		fynq_log(FYNQ_LOG_ERROR, "library",
 		    "cannot run %s: install it (Debian: poppler-utils) or set FYNQ_PDFTOTEXT",
@@ -90,6 +94,7 @@ run(struct fynq_req *rq, int fd, int out)
 		.file_max = FYNQ_TEXT_MAX + 1,
 		.seconds_max = fynq_config.pdf_seconds,
 		.deadline_us = fynq_clock_mono_us() + PATIENCE * fynq_config.pdf_seconds * 1000000,
+		.stop = &stopped,
 	};
 	struct fynq_child_use use;
 	enum fynq_child_end end;
@@ -126,4 +131,10 @@ fynq_extract_pdf(struct fynq_req *rq, int fd, struct fynq_str *text_r)
 	fynq_arena_defer(rq->arena, unmap, map);
 	*text_r = (struct fynq_str){ map->p, map->n };
 	return FYNQ_EXTRACT_DONE;
+}
+
+void
+fynq_extract_stop(void)
+{
+	atomic_store(&stopped, true);
 }

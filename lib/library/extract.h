@@ -12,7 +12,8 @@ enum fynq_extract_end {
 	FYNQ_EXTRACT_ENCRYPTED, /* it wants a password */
 	FYNQ_EXTRACT_DAMAGED,	/* it is no PDF, or cannot be read */
 	FYNQ_EXTRACT_TOO_LARGE, /* more text than FYNQ_TEXT_MAX, or more work than there is time */
-	FYNQ_EXTRACT_LATER	/* it could not be tried properly; the log says why */
+	FYNQ_EXTRACT_LATER,	/* it could not be tried properly; the log says why */
+	FYNQ_EXTRACT_STOPPED	/* fynq_extract_stop() */
 };
 
 /*
@@ -22,5 +23,8 @@ enum fynq_extract_end {
  * worker.
  */
 enum fynq_extract_end fynq_extract_pdf(struct fynq_req *rq, int fd, struct fynq_str *text_r);
+
+/* End what is being read, and read nothing any more: the process ends. From any thread. */
+void fynq_extract_stop(void);
 
 #endif

@@ -1,4 +1,5 @@
 #include <pthread.h>
+#include <stdatomic.h>
 #include <string.h>
 
 #include "base/config.h"
@@ -22,17 +23,21 @@ enum { PIECE = 250, PIECE_BYTES = 5000 * PIECE };
 /* Beside pdftotext: a copy of the file from a store that is far away, and the rows. */
 enum { MARGIN_SECONDS = 300 };
 
+/* Each try puts off the next by a minute more, to this at last. */
+enum { PUT_OFF_MINUTES = 60 };
+
 /*
  * The next one, for this process alone: others pass over its row while it is locked, and after that
  * until it is due again. The lease grows with the tries, to at most ten times its length, so that a
  * content which should end its reader does so ever more seldom.
- * $1 seconds, $2 also what is not due, $3 null or the last one's id.
+ * $1 seconds, $2 also what was put off, $3 null or the last one's id.
  */
 static const struct fynq_stmt take_reading = { "take_reading", FYNQ_AS_SERVICE, FYNQ_ONCE,
-	"update contents c set tries = c.tries + 1,"
+	"update contents c set tries = c.tries + 1, reading = true,"
 	"  due_at = now() + make_interval(secs => $1::int * least(c.tries + 1, 10))"
 	" where c.id = (select w.id from contents w where w.extraction = 'waiting'"
-	"   and (w.due_at <= now() or $2::boolean) and ($3::uuid is null or w.id > $3::uuid)"
+	"   and (w.due_at <= now() or ($2::boolean and not w.reading)) and ($3::uuid is null or "
+	"w.id > $3::uuid)"
 	"   order by case when $2::boolean then w.id end, w.due_at limit 1 for update skip locked)"
 	" returning c.id, c.tries, c.author_id, c.file_id, c.body,"
 	"   coalesce(c.file_id::text, md5(c.body))" };
@@ -51,10 +56,14 @@ static const struct fynq_stmt fail_reading = { "fail_reading", FYNQ_AS_SERVICE, 
 	" where c.id = $1::uuid and c.extraction = 'waiting'"
 	" and coalesce(c.file_id::text, md5(c.body)) = $3::text and c.tries = $4::int" };
 
-/* $1 content, $2 its tries: what another process has taken since is not touched. */
+/*
+ * What another process has taken since is not touched. $1 content, $2 its tries, $3 minutes that it
+ * is put off for at most.
+ */
 static const struct fynq_stmt put_reading_off = { "put_reading_off", FYNQ_AS_SERVICE,
 	FYNQ_REPEATABLE,
-	"update contents c set due_at = now() + make_interval(mins => least(c.tries, 60))"
+	"update contents c set reading = false,"
+	"  due_at = now() + make_interval(mins => least(c.tries, $3::int))"
 	" where c.id = $1::uuid and c.tries = $2::int and c.extraction = 'waiting'" };
 
 /* One reader a process: it holds one worker, not all of them. Who comes while it reads has it look
@@ -62,6 +71,7 @@ static const struct fynq_stmt put_reading_off = { "put_reading_off", FYNQ_AS_SER
 static struct {
 	pthread_mutex_t lock;
 	bool running, again;
+	atomic_bool ending; /* the process ends: nothing more is begun */
 	struct fynq_timer timer;
 } reader = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
@@ -77,6 +87,7 @@ static const char *const codes[] = {
 	[FYNQ_EXTRACT_DAMAGED] = "damaged",
 	[FYNQ_EXTRACT_TOO_LARGE] = "too_large",
 	[FYNQ_EXTRACT_LATER] = NULL,
+	[FYNQ_EXTRACT_STOPPED] = NULL,
 };
 
 static int64_t
@@ -89,16 +100,15 @@ count_pages(struct fynq_str text)
 	return n;
 }
 
-static enum fynq_err
+/* Who ends leaves it to the next one at once. */
+static void
 put_off(struct fynq_req *rq, const struct reading *r)
 {
-	const struct fynq_problem problem = rq->problem;
+	struct fynq_str most = fynq_arg_int(rq, reader.ending ? 0 : PUT_OFF_MINUTES);
 
-	if (fynq_db_run(rq, &put_reading_off, FYNQ_ARGS(fynq_uuid_str(&r->id), r->tries), NULL) !=
-	    FYNQ_OK)
+	if (fynq_db_run(rq, &put_reading_off, FYNQ_ARGS(fynq_uuid_str(&r->id), r->tries, most),
+		NULL) != FYNQ_OK)
 		fynq_log(FYNQ_LOG_WARN, "library", "it is due when its lease has run out");
-	rq->problem = problem;
-	return FYNQ_E_STORAGE_UNAVAILABLE;
 }
 
 static enum fynq_err
@@ -249,8 +259,8 @@ begin(void)
 	bool first;
 
 	pthread_mutex_lock(&reader.lock);
-	first = !reader.running;
-	reader.running = true;
+	first = !reader.running && !reader.ending;
+	reader.running |= first;
 	reader.again = !first;
 	pthread_mutex_unlock(&reader.lock);
 	return first;
@@ -320,7 +330,13 @@ start(void)
 	fynq_evloop_timer_set(&reader.timer, 0);
 }
 
-/* It needs no time to end: what is cut off is read again. */
+static void
+drain(void)
+{
+	reader.ending = true;
+}
+
+/* What is being read is a job, and those are waited for anyhow. */
 static size_t
 active(void)
 {
@@ -334,7 +350,8 @@ nothing(void)
 
 const struct fynq_companion fynq_reading = {
 	.start = start,
+	.drain = drain,
 	.active = active,
-	.cancel = nothing,
+	.cancel = fynq_extract_stop,
 	.stop = nothing,
 };

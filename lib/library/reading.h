@@ -3,8 +3,9 @@
  *
  * A content that is new, or has another text, is in the state waiting (contents.extraction); the
  * database sees to that. It is taken by one process at a time, for as long as reading it may take;
- * then another may. What cannot be done now is tried again, after a minute at first and an hour at
- * last; what can never be done has failed, with a code in contents.extraction_error:
+ * then another may. A process that is told to end begins no other, and leaves what it cannot end in
+ * FYNQ_DRAIN_SECONDS to the next. What cannot be done now is tried again, after a minute at first
+ * and an hour at last; what can never be done has failed, with a code in contents.extraction_error:
  *
  *	encrypted  the pdf wants a password
  *	damaged    it is no pdf, or cannot be read
@@ -26,8 +27,9 @@ extern const struct fynq_companion fynq_reading;
 void fynq_reading_wake(void);
 
 /*
- * Read all that wait, one after the other, whether their time has come or not. Returns how many
- * could not be tried properly; the log says which. Blocks, for as long as that takes.
+ * Read all that wait, one after the other, also what was put off; not what another process reads.
+ * Returns how many could not be tried properly; the log says which. Blocks, for as long as that
+ * takes.
  */
 int fynq_reading_run(struct fynq_req *rq);
 

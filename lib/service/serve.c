@@ -206,6 +206,8 @@ serve_fcgi(const struct fynq_route *routes, const struct fynq_companion *compani
 	fynq_log(FYNQ_LOG_INFO, "start", "serving");
 
 	wait_for_end(&signals);
+	if (companion != NULL && companion->drain != NULL)
+		companion->drain();
 	if (!drain(companion, &signals, fynq_config.drain_seconds) && companion != NULL) {
 		fynq_log(FYNQ_LOG_WARN, "drain", "out of time, ending what still runs");
 		fynq_evloop_post(cancel, (void *)(uintptr_t)companion);

@@ -114,8 +114,7 @@ take_number(struct fynq_str *s, unsigned int *number_r, char *behind_r)
 	return true;
 }
 
-/* The numbers of brackets whose inside s begins with, as bits; none where they hold anything else.
- */
+/* The numbers in the brackets that s begins behind, as bits; none where they hold anything else. */
 static uint64_t
 numbers_in(struct fynq_str s)
 {
@@ -132,15 +131,49 @@ numbers_in(struct fynq_str s)
 	return 0;
 }
 
+/* How many of the same byte s begins with. */
+static size_t
+run_of(struct fynq_str s, char c)
+{
+	size_t n = 0;
+
+	while (n < s.n && s.p[n] == c)
+		n++;
+	return n;
+}
+
+/*
+ * The bytes of the code that s begins with, its marks included: up to as many marks again, and
+ * where there are none, to the end of a block (CommonMark 0.31 sections 4.5 and 6.1), while fewer
+ * than three marks are then just that.
+ */
+static size_t
+code_bytes(struct fynq_str s)
+{
+	size_t marks = run_of(s, '`'), n;
+
+	for (size_t at = marks; at<s.n; at += n> 0 ? n : 1) {
+		n = run_of((struct fynq_str){ s.p + at, s.n - at }, '`');
+		if (n == marks || (marks >= 3 && n > marks))
+			return at + n;
+	}
+	return marks >= 3 ? s.n : marks;
+}
+
 void
 fynq_grounding_cited(struct fynq_str reply, struct fynq_buf *numbers)
 {
 	uint64_t bits = 0;
 	const char *between = "";
 
-	for (size_t i = 0; i < reply.n; i++)
-		if (reply.p[i] == '[')
-			bits |= numbers_in((struct fynq_str){ reply.p + i + 1, reply.n - i - 1 });
+	for (size_t i = 0; i < reply.n; i++) {
+		struct fynq_str rest = { reply.p + i, reply.n - i };
+
+		if (rest.p[0] == '[')
+			bits |= numbers_in((struct fynq_str){ rest.p + 1, rest.n - 1 });
+		else if (rest.p[0] == '`')
+			i += code_bytes(rest) - 1;
+	}
 	fynq_buf_add_char(numbers, '{');
 	for (unsigned int n = 1; n < NUMBERS; n++) {
 		if ((bits >> n & 1) == 0)

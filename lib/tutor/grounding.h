@@ -3,7 +3,7 @@
  * question, and which of them its reply cites.
  *
  * Passages are numbered from 1 on. A reply cites one by its number in brackets, [2] or [1, 3]; a
- * number that was not given is no citation.
+ * number that was not given is no citation, nor is one in Markdown's code, where it is an index.
  */
 #ifndef FYNQ_TUTOR_GROUNDING_H
 #define FYNQ_TUTOR_GROUNDING_H

@@ -86,6 +86,7 @@ create table public.contents (
   extraction_error text check (char_length(extraction_error) <= 100),
   tries int not null default 0 check (tries >= 0),
   due_at timestamptz not null default now(),
+  reading boolean not null default false,
   pages int check (pages >= 0),
   config text not null default 'simple',
   search tsvector not null default '',
@@ -113,6 +114,8 @@ comment on column public.contents.tags is 'In lower case, without white space ar
 comment on column public.contents.extraction is
   'What became of the words inside: whether content_passages has them.';
 comment on column public.contents.due_at is 'While extraction waits: when it is to be tried.';
+comment on column public.contents.reading is
+  'While extraction waits: a process reads it, which has died where it still does at due_at.';
 comment on column public.contents.pages is 'Of a pdf, once its text was extracted.';
 comment on column public.contents.config is 'The text search configuration of the language.';
 comment on column public.contents.search is
@@ -207,6 +210,7 @@ begin
     new.pages := null;
     new.tries := 0;
     new.due_at := now();
+    new.reading := false;
   end if;
 
   config := fynq.text_config(new.language);

@@ -1,7 +1,7 @@
 -- The library: what a row must be, how its tags and what it is found by are kept, what goes with what.
 begin;
 \ir common.psql
-select plan(33);
+select plan(34);
 
 -- The configurations of languages.
 select is(fynq.text_config(l.tag), l.config::regconfig, format('%s is %s', l.tag, l.config))
@@ -71,8 +71,12 @@ where c.id = pg_temp.id(21);
 update public.contents c set type = 'text', file_id = null, body = 'x' where c.id = pg_temp.id(21);
 select is_empty(format('select from public.content_passages p where p.content_id = %L',
   pg_temp.id(21)), 'another text, no passages of the old');
+update public.contents c set reading = true, tries = 3 where c.id = pg_temp.id(21);
 update public.contents c set type = 'pdf', file_id = pg_temp.id(10), body = null
 where c.id = pg_temp.id(21);
+select is((c.extraction, c.reading, c.tries, c.pages)::text, '(waiting,f,0,)',
+  'it waits as one that nobody reads')
+from public.contents c where c.id = pg_temp.id(21);
 
 -- What refers to what.
 select is(pg_temp.attempt('service', format('delete from public.files where id = %L',

@@ -8,11 +8,12 @@ import { randomUUID } from "node:crypto";
 import { after, before, test } from "node:test";
 import { fileURLToPath } from "node:url";
 
-import { db, stack } from "./lib/fynq.mjs";
+import { db, stack, startStack } from "./lib/fynq.mjs";
 import { Database } from "./lib/database.mjs";
 import { execute } from "./lib/stack.mjs";
 
 const MIGRATIONS = fileURLToPath(new URL("../../sql/migrations", import.meta.url));
+const SUPABASE = fileURLToPath(new URL("../fakes/supabase/schema.sql", import.meta.url));
 const DBMATE = fileURLToPath(new URL("../../node_modules/.bin/dbmate", import.meta.url));
 
 let names; // of the migrations' files, oldest first
@@ -274,4 +275,53 @@ test("fynqctl adopts what dbmate applied, and dbmate follows fynqctl", async () 
   assert.deepEqual(told(await expectOk(migrate(database, "up"))), [["applied", newest]]);
   const { stdout } = await expectOk(dbmate(database, "status"));
   assert.match(stdout, new RegExp(`Applied: ${names.length}\\s+Pending: 0`));
+});
+
+// Where the extensions are Supabase's, and so is auth.users: what is about a user goes by triggers
+// and keys that run for a role with no right on any of it.
+test("in a project of Supabase, down and up again, and accounts go with all that is theirs", async () => {
+  const own = await startStack({ auth: "supabase" });
+  try {
+    await own.db.run("create database project owner fynq_owner");
+    const secret = await readFile(path.join(own.state, "secret/supabase_auth_admin"), "utf8");
+    const at = (url) => url.replace("@/fynq?", "@/project?");
+    const project = new Database(at(own.databaseUrl));
+    const auth = new Database(
+      at(own.databaseUrl).replace(/\/\/[^@]*@/, `//supabase_auth_admin:${secret.trim()}@`));
+    await project.run(`\\set owner fynq_owner\n\\set password '${secret.trim()}'\n` +
+      await readFile(SUPABASE, "utf8"));
+    await project.run("create extension pg_trgm with schema extensions");
+    const migrated = async (what) =>
+      told(await expectOk(own.fynqctl(["migrate", what], { FYNQ_DATABASE_ADMIN_URL: at(own.ownerUrl) })));
+    const before = await tables(project);
+
+    assert.deepEqual(await migrated("up"), all("applied"));
+    for (const name of [...names].reverse()) assert.deepEqual(await migrated("down"), [["undone", name]]);
+    assert.deepEqual(await tables(project), before);
+    assert.deepEqual(await migrated("up"), all("applied"));
+    assert.deepEqual(await project.query(
+      `select n.nspname as schema from pg_extension e join pg_namespace n on n.oid = e.extnamespace
+       where e.extname = 'pg_trgm'`), [{ schema: "extensions" }]);
+
+    const [user, file, text, script] = Array.from({ length: 4 }, () => randomUUID());
+    await auth.run("insert into auth.users (id, email) values ($1, 'ada@example.com')", [user]);
+    await project.run(
+      `insert into files (id, user_id, purpose, media_type, bytes, sha256)
+         values ($2, $1, 'content', 'application/pdf', 7, repeat('a', 64));
+       set role service_role;
+       insert into contents (id, author_id, type, title, body) values ($3, $1, 'text', 'T', 'Words');
+       insert into contents (id, author_id, type, title, file_id) values ($4, $1, 'pdf', 'P', $2);
+       select fynq.put_passages($3, md5('Words'), 0, 1, '[{"page": null, "body": "Words"}]');
+       select fynq.end_passages($3, md5('Words'), 0, 1, null);
+       update contents set language = 'en' where id = $3`, [user, file, text, script]);
+    const left = async () => (await project.query(
+      `select (select count(*) from files)::int as files, (select count(*) from contents)::int as contents,
+         (select count(*) from content_passages)::int as passages,
+         (select coalesce(sum(bytes), 0) from fynq.file_usage)::int as bytes`))[0];
+    assert.deepEqual(await left(), { files: 1, contents: 2, passages: 1, bytes: 7 });
+    await auth.run("delete from auth.users where id = $1", [user]);
+    assert.deepEqual(await left(), { files: 0, contents: 0, passages: 0, bytes: 0 });
+  } finally {
+    await own.stop();
+  }
 });

@@ -225,7 +225,8 @@ describe("the library", { concurrency: 4 }, () => {
 
   it("typing errors find titles, behind what has the words", async () => {
     const { teacher, student } = await people;
-    const a = word();
+    let a;
+    do a = word(); while (a[6] === a[7]); // Else it is the same with the two changed places.
     const right = await add(teacher, { title: `The ${a}`, body: "Nothing else." });
     const typo = `${a.slice(0, 6)}${a[7]}${a[6]}${a.slice(8)}`;
     assert.deepEqual(ids(await list(student, { q: typo })), [right.id]);

@@ -64,3 +64,20 @@ export const gateway = {
   },
   noRoute: { status: 404, body: { message: "no Route matched with those values" } },
 };
+
+const HUGE = 64 << 20;
+
+/** A failure: more than anyone should take. */
+export const huge = {
+  about: `${HUGE >> 20} MB of JSON`, done: true,
+  play: async (exchange, act) => {
+    await act();
+    exchange.begin(200, { "content-type": "application/json" });
+    const block = Buffer.alloc(1 << 16, " ");
+    for (let sent = 0; sent < HUGE && !exchange.gone; sent += block.length) {
+      if (!exchange.write(block)) await new Promise((wake) => exchange.onDrain(wake));
+    }
+    if (!exchange.gone) exchange.write("{}");
+    exchange.end();
+  },
+};

@@ -3,10 +3,8 @@
 
 import { setTimeout as pause } from "node:timers/promises";
 
-import { AuthError, errorAnswer, page } from "./errors.mjs";
+import { AuthError, errorAnswer, huge, page } from "./errors.mjs";
 import { storageFailures } from "./storage-failures.mjs";
-
-const HUGE = 64 << 20;
 
 const html = (status, title, headers = {}) => (exchange) =>
   exchange.answer({ status, text: page(status, title),
@@ -165,19 +163,7 @@ export const failures = {
     about: "307 to another host", done: false,
     play: (exchange) => exchange.answer({ status: 307, location: "https://elsewhere.invalid/" }),
   },
-  huge: {
-    about: `${HUGE >> 20} MB of JSON`, done: true,
-    play: async (exchange, act) => {
-      await act();
-      exchange.begin(200, { "content-type": "application/json" });
-      const block = Buffer.alloc(1 << 16, " ");
-      for (let sent = 0; sent < HUGE && !exchange.gone; sent += block.length) {
-        if (!exchange.write(block)) await new Promise((wake) => exchange.onDrain(wake));
-      }
-      if (!exchange.gone) exchange.write("{}");
-      exchange.end();
-    },
-  },
+  huge,
   huge_header: {
     about: "a header of 15 kB", done: true,
     play: changed((answer) => ({ ...answer,

@@ -5,11 +5,9 @@
 import { once } from "node:events";
 import { setTimeout as pause } from "node:timers/promises";
 
-import { gateway, page } from "./errors.mjs";
+import { gateway, huge, page } from "./errors.mjs";
 import { respond } from "./storage-answers.mjs";
 import { denied, noBucket, noKey, StorageError, storageErrorAnswer, tooLarge } from "./storage-errors.mjs";
-
-const HUGE = 64 << 20;
 
 const refusal = (error) => (exchange) => respond(exchange, storageErrorAnswer(error));
 
@@ -203,18 +201,7 @@ const named = {
   null_body: { about: "200 with null", done: true, play: reworded(() => "null") },
   bare: { about: "200 with {}", done: true, play: reworded(() => "{}") },
   array: { about: "200 with []", done: true, play: reworded(() => "[]") },
-  huge: {
-    about: `${HUGE >> 20} MB of JSON`, done: true,
-    play: async (exchange, act) => {
-      await act();
-      exchange.begin(200, { "content-type": "application/json" });
-      const block = Buffer.alloc(1 << 16, " ");
-      for (let sent = 0; sent < HUGE && !exchange.gone; sent += block.length) {
-        if (!exchange.write(block)) await new Promise((wake) => exchange.onDrain(wake));
-      }
-      exchange.end();
-    },
-  },
+  huge,
 };
 
 export const storageFailures = named;

@@ -1,5 +1,5 @@
-// A library of generated contents: words as often as in real texts (Zipf), four languages, tags, texts
-// and videos. The same seed gives the same library.
+// A library of generated contents: words as often as in real texts (Zipf), four languages, tags, texts,
+// videos and PDFs. The same seed gives the same library.
 
 const WORDS = 30000;
 const TONGUES = {
@@ -47,21 +47,22 @@ const text = (random, words, n) =>
   Array.from({ length: n }, () => words[Math.floor(words.length ** random()) - 1]).join(" ");
 
 export const COLUMNS =
-  "id, author_id, type, title, description, body, url, language, tags, published";
+  "id, author_id, type, title, description, body, file_id, url, language, tags, published";
 
-/** The i-th content as a line for COPY. */
-export function content(i, author, random) {
+/** The i-th content as a line for COPY; file is what each PDF refers to. */
+export function content(i, author, file, random) {
   const language = LANGUAGES[i % LANGUAGES.length];
   const words = WORDS_OF[language];
-  const video = i % 20 === 9;
+  const type = { 9: "video", 11: "pdf", 29: "video", 37: "pdf" }[i % 40] ?? "text";
   return [
     `01900000-0000-7000-9000-${i.toString(16).padStart(12, "0")}`,
     author,
-    video ? "video" : "text",
+    type,
     text(random, words, 3 + (i % 6)),
     text(random, words, 15),
-    video ? "\\N" : text(random, words, 60 + (i % 180)),
-    video ? `https://www.youtube.com/watch?v=${i}` : "\\N",
+    type === "text" ? text(random, words, 60 + (i % 180)) : "\\N",
+    type === "pdf" ? file : "\\N",
+    type === "video" ? `https://www.youtube.com/watch?v=${i}` : "\\N",
     language,
     `{tag${Math.floor(500 ** random())},grade ${i % 13}}`,
     i % 20 !== 0,

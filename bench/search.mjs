@@ -17,20 +17,27 @@ const SECONDS = 30;
 const INDEXES = ["contents_search_idx", "contents_head_idx", "contents_title_idx",
   "content_passages_search_idx"];
 
-/** Rows by COPY with the indexes away. Passages come with them: nobody reads a hundred thousand. */
+/**
+ * Rows by COPY with the indexes away. Passages come with them: nobody reads a hundred thousand. Those of
+ * a PDF are of other texts in its language, and are indexed with it as when it was read.
+ */
 async function fill(db, author) {
+  const file = "01900000-0000-7000-9100-000000000000";
+  await db.run(`insert into public.files (id, user_id, purpose, media_type, bytes, sha256)
+    values ('${file}', '${author}', 'content', 'application/pdf', 1, repeat('0', 64))`);
   const indexes = await db.query(
     "select indexdef from pg_indexes where indexname = any (string_to_array($1, ','))",
     [INDEXES.join(",")]);
   await db.run(`drop index ${INDEXES.join(", ")};
     create function fynq.is_read() returns trigger language plpgsql as
-      'begin new.extraction := ''done''; return new; end';
+      'begin new.extraction := case new.type when ''pdf'' then ''none'' else ''done'' end;
+        return new; end';
     create trigger contents_is_read before insert on public.contents
       for each row execute function fynq.is_read()`);
   const copy = async (half) => {
     const random = numbers(7 + half);
     for (let i = half * (CONTENTS / 2); i < (half + 1) * (CONTENTS / 2); i += PIECE) {
-      const rows = Array.from({ length: PIECE }, (_, k) => content(i + k, author, random));
+      const rows = Array.from({ length: PIECE }, (_, k) => content(i + k, author, file, random));
       await db.run(`copy public.contents (${COLUMNS}) from stdin;\n${rows.join("\n")}\n\\.\n`);
     }
   };
@@ -39,7 +46,17 @@ async function fill(db, author) {
     drop function fynq.is_read();
     insert into public.content_passages (content_id, n, body, search)
       select id, 1, left(body, 1000), to_tsvector(config::regconfig, left(body, 1000))
-      from public.contents where body is not null`);
+      from public.contents where body is not null;
+    insert into public.content_passages (content_id, n, page, body, search)
+      select p.id, t.n - 3 * p.n + 1, t.n - 3 * p.n + 1, t.body,
+        to_tsvector(t.config::regconfig, t.body)
+      from (select id, config, row_number() over (partition by config order by id) as n
+        from public.contents where type = 'pdf') p
+      join (select left(body, 1000) as body, config,
+          row_number() over (partition by config order by id) as n
+        from public.contents where type = 'text') t
+        on t.config = p.config and t.n between 3 * p.n and 3 * p.n + 2;
+    update public.contents set extraction = 'done', pages = 3 where type = 'pdf'`);
   await db.run(`set maintenance_work_mem = '256MB'; ${indexes.map((i) => i.indexdef).join(";")}`);
   await db.run("vacuum analyze");
 }
@@ -54,6 +71,7 @@ function kinds(titles) {
   const title = () => pick(titles).split(" ");
   return {
     rare: () => ({ q: pick(en.slice(3000)) }),
+    "two rare": () => ({ q: `${pick(en.slice(3000))} ${pick(en.slice(3000))}` }),
     common: () => ({ q: common() }),
     "two words": () => ({ q: `${common()} ${middling()}` }),
     phrase: () => ({ q: `"${title().slice(0, 2).join(" ")}"` }),

@@ -127,41 +127,16 @@ replay_chat(struct fynq_req *rq, const struct fynq_uuid *id)
 	return reply_chat(rq, id, &rows);
 }
 
-/*
- * The key, where there is one, and the chat stand together, or neither does: who dies in between
- * leaves nothing, and who dies before the answer leaves a chat that the key leads to.
- */
-static enum fynq_err
-open_chat(struct fynq_req *rq, const struct fynq_uuid *id, struct fynq_str title,
-    struct fynq_earlier *earlier_r, struct fynq_rows *rows_r)
-{
-	struct fynq_str take[5] = { rq->caller.id, [3] = fynq_uuid_str(id) };
-	const struct fynq_str add[] = { fynq_uuid_str(id), title };
-	struct fynq_rows claimed = { 0 };
-	const struct fynq_step steps[] = {
-		{ &fynq_claim_take, take, 5, &claimed },
-		{ &add_chat, add, 2, rows_r },
-	};
-	struct fynq_claim claim;
-	size_t first;
-
-	FYNQ_TRY(fynq_claim_read(rq, &claim));
-	take[1] = claim.key;
-	take[2] = fynq_str_of(claim.fingerprint);
-	first = claim.key.n > 0 ? 0 : 1;
-	FYNQ_TRY(fynq_db_tx(rq, steps + first, 2 - first));
-	return fynq_claim_verdict(rq, &claimed, earlier_r);
-}
-
 enum fynq_err
 post_chat(struct fynq_req *rq, const void *arg)
 {
 	const struct new_in *in = arg;
 	struct fynq_uuid id = fynq_uuid_new();
+	const struct fynq_str args[] = { fynq_uuid_str(&id), in->title };
 	struct fynq_earlier earlier;
 	struct fynq_rows rows;
 
-	FYNQ_TRY(open_chat(rq, &id, in->title, &earlier, &rows));
+	FYNQ_TRY(fynq_claim_make(rq, &id, &add_chat, args, 2, &earlier, &rows));
 	if (earlier.chat.text[0] != '\0')
 		return replay_chat(rq, &earlier.chat);
 	return reply_chat(rq, &id, &rows);

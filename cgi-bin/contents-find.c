@@ -60,6 +60,14 @@ static const struct fynq_stmt list_tagged = { "list_tagged", FYNQ_AS_SERVICE, FY
 	" '>', '&gt;'), '\"', '&quot;'), '''', '&#39;')"
 
 /*
+ * A snippet is of the first of so many passages that has a word of the query, else of the
+ * beginning. ts_headline() takes longer than all the rest: it is given a few characters around that
+ * word, whose beginning is a lexeme of the query or, where stemming changes a letter (family,
+ * famili), the word as it was asked for; where it is neither (Haus, Häuser), the whole passage.
+ */
+#define FIRST "300"
+
+/*
  * Of a phrase the index knows the words and not their places, and what is excluded is spelled
  * differently in another language: such a query is looked at again, in the content's own language,
  * for as many contents as are ranked.
@@ -67,6 +75,13 @@ static const struct fynq_stmt list_tagged = { "list_tagged", FYNQ_AS_SERVICE, FY
 #define STRICTLY                                         \
 	"(select not strict from wanted) or c.search @@" \
 	" (select a.words from asked a where a.config = c.config)"
+
+/*
+ * Runs before the search: its plan takes longer to make than most searches take, and is the same
+ * whatever is asked, which PostgreSQL, comparing guesses, never comes to believe.
+ */
+static const struct fynq_stmt plan_once = { "plan_once", FYNQ_AS_SERVICE, FYNQ_REPEATABLE,
+	"select set_config('plan_cache_mode', 'force_generic_plan', true)" };
 
 /*
  * The words of the query as each text search configuration in the library takes them (configs is a
@@ -87,7 +102,13 @@ static const struct fynq_stmt search_contents = { "search_contents", FYNQ_AS_SER
 	"  from configs k where k.config is not null"
 	"), asked as materialized ("
 	"  select k.config, w.words,"
-	"    regexp_replace(querytree(w.words), ' (&|<[-0-9]+>) ', ' | ', 'g')::tsquery as one_word"
+	"    regexp_replace(querytree(w.words), ' (&|<[-0-9]+>) ', ' | ', 'g')::tsquery"
+	"      as any_word,"
+	"    (select '(?i)^.*?\\m(?:'"
+	"        || string_agg(regexp_replace(l, '(\\W)', '\\\\\\1', 'g'), '|') || ')'"
+	"      from unnest(tsvector_to_array(to_tsvector(k.config::regconfig, $8::text))"
+	"        || tsvector_to_array(to_tsvector('simple', $8::text))) l"
+	"      where to_tsvector(k.config::regconfig, l) <> '') as up_to_word"
 	"  from configs k cross join lateral ("
 	"    select websearch_to_tsquery(k.config::regconfig, $8::text) as words) w"
 	"  where k.config is not null and querytree(w.words) not in ('', 'T')"
@@ -135,11 +156,20 @@ static const struct fynq_stmt search_contents = { "search_contents", FYNQ_AS_SER
 	" left join asked a on a.config = c.config"
 	" left join lateral ("
 	"   select case when p.n <= $10::int then ts_headline(c.config::regconfig, " ESCAPED_BODY
-	"     , a.one_word, 'StartSel=<mark>, StopSel=</mark>, MaxWords=30, MinWords=15') end"
+	"     , a.any_word, 'StartSel=<mark>, StopSel=</mark>, MaxWords=30, MinWords=15') end"
 	"     as snippet"
-	"   from (select left(coalesce((select q.body from public.content_passages q"
-	"     where q.content_id = c.id and q.search @@ a.one_word order by q.n limit 1),"
-	"     c.body, c.description), 600) as body) t"
+	"   from (select q.n > 0 as hit,"
+	"       left(coalesce(q.body, c.body, c.description), 1200) as body"
+	"     from (select) o left join lateral (select q.n, q.body from public.content_passages q"
+	"       where q.content_id = c.id and q.n <= " FIRST " and q.search @@ a.any_word"
+	"       order by q.n limit 1) q on true offset 0) w"
+	"   cross join lateral ("
+	"     select coalesce(substring(w.body from a.up_to_word), '') as start offset 0) m"
+	"   cross join lateral ("
+	"     select case when length(m.start) <= 60 then m.start"
+	"       else regexp_replace(right(m.start, 60), '^\\S*\\s+', '') end"
+	"       || substr(w.body, length(m.start) + 1, case when w.hit and m.start = '' then 1200"
+	"         else 240 end) as body offset 0) t"
 	" ) s on true" };
 
 enum fynq_err
@@ -152,7 +182,8 @@ get_contents(struct fynq_req *rq, const void *in_)
 		in->language, in->published, in->q };
 
 	if (in->q.n > 0)
-		return fynq_page_reply(rq, &search_contents, args, 8, &in->cursor, in->limit);
+		return fynq_page_reply_after(
+		    rq, &plan_once, &search_contents, args, 8, &in->cursor, in->limit);
 	return fynq_page_reply(
 	    rq, in->tag.n > 0 ? &list_tagged : &list_contents, args, 7, &in->cursor, in->limit);
 }

@@ -103,18 +103,18 @@ check_written(struct fynq_req *rq, struct fynq_str type, struct fynq_str author,
 	return rq->problem.n_faults > 0 ? FYNQ_E_INVALID : FYNQ_OK;
 }
 
-#define TAGS_OF(json) "array(select t from jsonb_array_elements_text(" json ") t)"
+#define TAGS_OF(array) "array(select t from jsonb_array_elements_text(" array ") t)"
+#define TAGS	       TAGS_OF("coalesce($9::jsonb, '[]')")
+#define GIVEN_TAGS     TAGS_OF("g -> 'tags'")
 
-/* Nothing where an Idempotency-Key was claimed before. $1 id, $2 to $9 its members. */
+/* Nothing where an Idempotency-Key was claimed before. $1 id, $2 to $10 its members. */
 static const struct fynq_stmt add_content = { "add_content", FYNQ_AS_USER, FYNQ_ONCE,
 	"insert into public.contents as c (id, author_id, type, title, description, body, file_id,"
 	"  url, language, tags, published)"
 	" select $1::uuid, auth.uid(), $2::text, $3::text, $4::text, $5::text, $6::uuid, $7::text,"
-	"  coalesce($8::text, 'und'), " TAGS_OF(
-	    "coalesce($9::jsonb, '[]')") ", $10::boolean"
-					 " where current_setting('fynq.go', true) is distinct from "
-					 "'f'"
-					 " returning " CONTENT_JSON ", fynq.etag(c.updated_at)" };
+	"  coalesce($8::text, 'und'), " TAGS ", $10::boolean"
+	" where current_setting('fynq.go', true) is distinct from 'f'"
+	" returning " CONTENT_JSON ", fynq.etag(c.updated_at)" };
 enum { ADD_ARGS = 10 };
 
 static enum fynq_err
@@ -139,32 +139,7 @@ replay_content(struct fynq_req *rq, const struct fynq_uuid *id)
 	return reply_added(rq, id, &rows);
 }
 
-/*
- * The key, where there is one, and the content stand together, or neither does: who dies in between
- * leaves nothing, and who dies before the answer leaves a content that the key leads to. What waits
- * to be read is read also if nobody is woken, a little later.
- */
-static enum fynq_err
-add(struct fynq_req *rq, const struct fynq_str args[ADD_ARGS], struct fynq_earlier *earlier_r,
-    struct fynq_rows *rows_r)
-{
-	struct fynq_str take[5] = { rq->caller.id, [3] = args[0] };
-	struct fynq_rows claimed = { 0 };
-	const struct fynq_step steps[] = {
-		{ &fynq_claim_take, take, 5, &claimed },
-		{ &add_content, args, ADD_ARGS, rows_r },
-	};
-	struct fynq_claim claim;
-	size_t first;
-
-	FYNQ_TRY(fynq_claim_read(rq, &claim));
-	take[1] = claim.key;
-	take[2] = fynq_str_of(claim.fingerprint);
-	first = claim.key.n > 0 ? 0 : 1;
-	FYNQ_TRY(fynq_db_tx(rq, steps + first, 2 - first));
-	return fynq_claim_verdict(rq, &claimed, earlier_r);
-}
-
+/* What waits to be read is read also if nobody is woken, a little later. */
 enum fynq_err
 post_content(struct fynq_req *rq, const void *in_)
 {
@@ -177,7 +152,7 @@ post_content(struct fynq_req *rq, const void *in_)
 	struct fynq_rows rows;
 
 	FYNQ_TRY(check_written(rq, in->type, rq->caller.id, in, true));
-	FYNQ_TRY(add(rq, args, &earlier, &rows));
+	FYNQ_TRY(fynq_claim_make(rq, &id, &add_content, args, ADD_ARGS, &earlier, &rows));
 	if (earlier.chat.text[0] != '\0')
 		return replay_content(rq, &earlier.chat);
 	fynq_reading_wake();
@@ -207,12 +182,10 @@ static const struct fynq_stmt change_content = { "change_content", FYNQ_AS_USER,
 	"   else coalesce((g ->> 'file_id')::uuid, c.file_id) end,"
 	"  url = case when g ? 'file_id' then null else coalesce(g ->> 'url', c.url) end,"
 	"  language = coalesce(g ->> 'language', c.language),"
-	"  tags = case when g ? 'tags' then " TAGS_OF(
-	    "g -> 'tags'") " else c.tags end,"
-			   "  published = coalesce((g ->> 'published')::boolean, c.published)"
-			   " from given where c.id = $1::uuid and (tag is null or tag = "
-			   "fynq.etag(c.updated_at))"
-			   " returning " CONTENT_JSON ", fynq.etag(c.updated_at)" };
+	"  tags = case when g ? 'tags' then " GIVEN_TAGS " else c.tags end,"
+	"  published = coalesce((g ->> 'published')::boolean, c.published)"
+	" from given where c.id = $1::uuid and (tag is null or tag = fynq.etag(c.updated_at))"
+	" returning " CONTENT_JSON ", fynq.etag(c.updated_at)" };
 
 enum fynq_err
 patch_content(struct fynq_req *rq, const void *in_)

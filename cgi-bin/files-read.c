@@ -62,9 +62,7 @@ media_type(struct fynq_req *rq, struct fynq_str type)
 struct fynq_str
 file_name(struct fynq_req *rq, const struct file_row *f)
 {
-	if (f->name.n > 0)
-		return f->name;
-	return fynq_arena_printf(rq->arena, "file%s", fynq_type_extension(f->media_type));
+	return fynq_type_name(rq, f->media_type, f->name.n > 0 ? f->name : FYNQ_STR("file"));
 }
 
 /* No sniffing, no script, no plugin and no page, should a browser open it as one. */

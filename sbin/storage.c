@@ -92,6 +92,8 @@ verify(struct fynq_req *rq, const struct call *call, bool *good_r)
 	struct fynq_verified v = { 0 };
 	enum fynq_err e;
 
+	if (fynq_store()->check != NULL)
+		FYNQ_TRY(fynq_store()->check(rq));
 	FYNQ_TRY(begin_rows(rq));
 	e = fynq_verify_run(rq, call->quick, &watch, &v);
 	clear_progress();

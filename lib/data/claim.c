@@ -64,6 +64,28 @@ fynq_claim_find(struct fynq_req *rq, struct fynq_earlier *earlier_r)
 	return FYNQ_OK;
 }
 
+enum fynq_err
+fynq_claim_make(struct fynq_req *rq, const struct fynq_uuid *id, const struct fynq_stmt *stmt,
+    const struct fynq_str *args, size_t n_args, struct fynq_earlier *earlier_r,
+    struct fynq_rows *rows_r)
+{
+	struct fynq_str take[5] = { rq->caller.id, [3] = fynq_uuid_str(id) };
+	struct fynq_rows claimed = { 0 };
+	const struct fynq_step steps[] = {
+		{ &fynq_claim_take, take, 5, &claimed },
+		{ stmt, args, n_args, rows_r },
+	};
+	struct fynq_claim claim;
+	size_t first;
+
+	FYNQ_TRY(fynq_claim_read(rq, &claim));
+	take[1] = claim.key;
+	take[2] = fynq_str_of(claim.fingerprint);
+	first = claim.key.n > 0 ? 0 : 1;
+	FYNQ_TRY(fynq_db_tx(rq, steps + first, 2 - first));
+	return fynq_claim_verdict(rq, &claimed, earlier_r);
+}
+
 void
 fynq_claim_replayed(struct fynq_req *rq)
 {

@@ -44,6 +44,16 @@ enum fynq_err fynq_claim_verdict(struct fynq_req *rq, const struct fynq_rows *ro
 /* The same, without a claim: was the request's key, where it has one, used before? */
 enum fynq_err fynq_claim_find(struct fynq_req *rq, struct fynq_earlier *earlier_r) FYNQ_MUST_CHECK;
 
+/*
+ * Run a statement that makes what has this id, and with it claim the request's key, where it has
+ * one: who dies in between leaves neither, and who dies before the answer leaves what the key leads
+ * to. The statement must do nothing where fynq.go is 'f'. What an earlier request has made is
+ * earlier_r->chat, whatever it is.
+ */
+enum fynq_err fynq_claim_make(struct fynq_req *rq, const struct fynq_uuid *id,
+    const struct fynq_stmt *stmt, const struct fynq_str *args, size_t n_args,
+    struct fynq_earlier *earlier_r, struct fynq_rows *rows_r) FYNQ_MUST_CHECK;
+
 /* Tell the client that its answer is an earlier request's. */
 void fynq_claim_replayed(struct fynq_req *rq);
 

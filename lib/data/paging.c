@@ -70,10 +70,21 @@ enum fynq_err
 fynq_page_reply(struct fynq_req *rq, const struct fynq_stmt *stmt, const struct fynq_str *args,
     size_t n_args, const struct fynq_cursor *cursor, int64_t limit)
 {
+	return fynq_page_reply_after(rq, NULL, stmt, args, n_args, cursor, limit);
+}
+
+enum fynq_err
+fynq_page_reply_after(struct fynq_req *rq, const struct fynq_stmt *first,
+    const struct fynq_stmt *stmt, const struct fynq_str *args, size_t n_args,
+    const struct fynq_cursor *cursor, int64_t limit)
+{
 	struct fynq_str all[FYNQ_ARGS_MAX], key, next;
 	struct fynq_buf body = FYNQ_BUF_INIT(FYNQ_ARENA_MAX / 2);
 	struct fynq_buf encoded = FYNQ_BUF_INIT(2 * KEY_MAX);
 	struct fynq_rows rows;
+	struct fynq_step steps[] = { { .stmt = first },
+		{ .stmt = stmt, .args = all, .rows_r = &rows } };
+	size_t skip = first == NULL;
 	enum fynq_err e;
 
 	FYNQ_TRY(decode_cursor(rq, stmt, cursor, &key));
@@ -81,7 +92,8 @@ fynq_page_reply(struct fynq_req *rq, const struct fynq_stmt *stmt, const struct 
 		all[i] = args[i];
 	all[n_args++] = key;
 	all[n_args++] = fynq_arg_int(rq, limit);
-	if ((e = fynq_db_run(rq, stmt, all, n_args, &rows)) != FYNQ_OK)
+	steps[1].n_args = n_args;
+	if ((e = fynq_db_tx(rq, steps + skip, 2 - skip)) != FYNQ_OK)
 		return blame_cursor(rq, e, key);
 	if (rows.n == 0)
 		return fynq_fail(rq, FYNQ_E_NOT_FOUND, NULL);

@@ -20,4 +20,9 @@ enum fynq_err fynq_page_reply(struct fynq_req *rq, const struct fynq_stmt *stmt,
     const struct fynq_str *args, size_t n_args, const struct fynq_cursor *cursor,
     int64_t limit) FYNQ_MUST_CHECK;
 
+/* The same behind another statement, without parameters, of the same transaction: what it sets. */
+enum fynq_err fynq_page_reply_after(struct fynq_req *rq, const struct fynq_stmt *first,
+    const struct fynq_stmt *stmt, const struct fynq_str *args, size_t n_args,
+    const struct fynq_cursor *cursor, int64_t limit) FYNQ_MUST_CHECK;
+
 #endif

@@ -1,4 +1,6 @@
 #include <ctype.h>
+#include <errno.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,7 +15,7 @@
 #include "http/form.h"
 #include "http/request.h"
 
-enum { PATH_MAX_BYTES = 2048, QUERY_MAX_BYTES = 8192 };
+enum { PATH_MAX_BYTES = 2048, QUERY_MAX_BYTES = 8192, LINGER_MS = 2000 };
 
 static const char *const methods[FYNQ_METHODS] = {
 	[FYNQ_GET] = "GET",
@@ -93,23 +95,46 @@ fynq_req_accept(struct fynq_req *rq)
 	return true;
 }
 
+/*
+ * End a connection from this side and read on until the other side closes it, which Nginx does once
+ * it has the answer's end: a close would break off whoever still sends before the answer was read.
+ * libfcgi would do so, too, but by select(), which ends the process for a descriptor past 1023, and
+ * for as long as something comes.
+ */
+static void
+linger(int fd)
+{
+	int64_t end_us = fynq_clock_mono_us() + LINGER_MS * 1000, left_us;
+	struct pollfd in = { .fd = fd, .events = POLLIN };
+	char waste[16384];
+
+	if (shutdown(fd, SHUT_WR) != 0)
+		return;
+	while ((left_us = end_us - fynq_clock_mono_us()) > 0) {
+		int ready = poll(&in, 1, (int)(left_us / 1000) + 1);
+
+		if (ready < 0 && errno == EINTR)
+			continue;
+		if (ready <= 0 || recv(fd, waste, sizeof(waste), 0) <= 0)
+			return;
+	}
+}
+
 bool
 fynq_req_finish(struct fynq_req *rq)
 {
-	/*
-	 * What is unread of a body would be taken for the next request, and a close would break
-	 * off whoever still sends it before the answer was read. So libfcgi ends the connection
-	 * from this side and reads on until the other closes it, which Nginx does once it has the
-	 * answer's end. Otherwise nothing is waited for.
-	 */
+	/* What is unread of a body would be taken for the next request. */
 	bool unread = rq->fcgx.in != NULL && FCGX_HasSeenEOF(rq->fcgx.in) == 0;
 
 	fynq_req_reset(rq);
+	FCGX_Detach(&rq->fcgx); /* Where libfcgi closes it, nothing is waited for. */
 	if (unread)
-		rq->fcgx.keepConnection = 0;
-	else
-		FCGX_Detach(&rq->fcgx);
+		rq->fcgx.keepConnection = 1;
 	FCGX_Finish_r(&rq->fcgx);
+	if (unread && rq->fcgx.ipcFd >= 0) {
+		linger(rq->fcgx.ipcFd);
+		FCGX_Free(&rq->fcgx, 1);
+	}
 	return rq->fcgx.ipcFd >= 0;
 }
 

@@ -157,3 +157,17 @@ fynq_schema_object(struct fynq_doc *d, const struct fynq_field *table, unsigned 
 	if (where != 0)
 		fynq_doc_bool(d, "additionalProperties", false);
 }
+
+void
+fynq_schema_open(struct fynq_doc *d, const char *media_type)
+{
+	fynq_doc_open(d, media_type, '{');
+	fynq_doc_open(d, "schema", '{');
+}
+
+void
+fynq_schema_close(struct fynq_doc *d)
+{
+	fynq_doc_close(d, '}');
+	fynq_doc_close(d, '}');
+}

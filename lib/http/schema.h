@@ -27,4 +27,8 @@ void fynq_schema_value(struct fynq_doc *d, const struct fynq_field *f);
 /* Write those of an object that has these rows for members; all but its type. */
 void fynq_schema_object(struct fynq_doc *d, const struct fynq_field *table, unsigned int where);
 
+/* Begin, and end, the content of this media type and its schema, in a "content" that is open. */
+void fynq_schema_open(struct fynq_doc *d, const char *media_type);
+void fynq_schema_close(struct fynq_doc *d);
+
 #endif

@@ -3,6 +3,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/config.h"
@@ -25,7 +26,8 @@ fail(struct fynq_req *rq, const char *what)
 {
 	bool full = errno == ENOSPC || errno == EDQUOT;
 
-	fynq_log(FYNQ_LOG_ERROR, "upload", "cannot %s in FYNQ_FILES_DIR: errno %d", what, errno);
+	fynq_log(
+	    FYNQ_LOG_ERROR, "upload", "cannot %s in FYNQ_FILES_DIR: %s", what, strerror(errno));
 	return fynq_fail(rq, full ? FYNQ_E_INSUFFICIENT_STORAGE : FYNQ_E_STORAGE_UNAVAILABLE, NULL);
 }
 

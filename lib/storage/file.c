@@ -1,25 +1,22 @@
-#include <errno.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "base/log.h"
 #include "data/db.h"
 #include "storage/file.h"
 #include "storage/store.h"
 
-/* All of it, or false with errno. */
-static bool
-read_all(int fd, char *p, size_t n)
-{
-	ssize_t got;
+/* Where the next piece of a file goes, and how many bytes it has so far. */
+struct reader {
+	char *p;
+	size_t n;
+};
 
-	for (size_t at = 0; at<n; at += got> 0 ? (size_t)got : 0) {
-		got = read(fd, p + at, n - at);
-		if (got == 0)
-			errno = ENODATA;
-		if (got == 0 || (got < 0 && errno != EINTR))
-			return false;
-	}
+static bool
+take(void *arg, struct fynq_str bytes)
+{
+	struct reader *r = arg;
+
+	memcpy(r->p + r->n, bytes.p, bytes.n);
+	r->n += bytes.n;
 	return true;
 }
 
@@ -28,22 +25,16 @@ fynq_file_read(struct fynq_req *rq, const struct fynq_uuid *user, const struct f
     size_t max, struct fynq_str *bytes_r)
 {
 	struct fynq_str key = fynq_store_key(rq, fynq_uuid_str(user), id);
-	const struct fynq_store *store = fynq_store();
+	struct reader r = { 0 };
 	int64_t bytes;
-	char *p;
-	int fd;
 
-	FYNQ_TRY(store->size(rq, key, &bytes));
+	FYNQ_TRY(fynq_store()->size(rq, key, &bytes));
 	if ((uint64_t)bytes > max)
 		return fynq_fail(rq, FYNQ_E_TOO_LARGE, NULL);
-	FYNQ_TRY(store->open(rq, key, &fd));
-	p = fynq_arena_alloc(rq->arena, (size_t)bytes + 1);
-	if (!read_all(fd, p, (size_t)bytes)) {
-		fynq_log(FYNQ_LOG_ERROR, "storage", "cannot read file %s: %s", id->text,
-		    strerror(errno));
-		return fynq_fail(rq, FYNQ_E_STORAGE_UNAVAILABLE, NULL);
-	}
-	*bytes_r = (struct fynq_str){ p, (size_t)bytes };
+	r.p = fynq_arena_alloc(rq->arena, (size_t)bytes + 1);
+	if (bytes > 0)
+		FYNQ_TRY(fynq_store()->fetch(rq, key, 0, bytes, take, &r));
+	*bytes_r = (struct fynq_str){ r.p, r.n };
 	return FYNQ_OK;
 }
 

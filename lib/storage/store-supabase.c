@@ -5,6 +5,7 @@
  * side, leaves nothing that anyone could see. Where the answer to a put is lost the object may be
  * there without its row, as after a crash between the two.
  */
+#include <stdatomic.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -15,6 +16,9 @@
 #include "storage/store-supabase-call.h"
 
 enum { URL_MAX = 8192 };
+
+/* Asked until it is so, and then not again. */
+static atomic_bool known_private;
 
 bool
 fynq_supabase_is_key(struct fynq_str key)
@@ -64,6 +68,34 @@ make_bucket(struct fynq_req *rq)
 	return end == FYNQ_SUPABASE_EXISTS ? FYNQ_SUPABASE_GOOD : end;
 }
 
+/* What lies in a public bucket anyone may read. One that is not there yet will be a private one. */
+static enum fynq_err
+check_bucket(struct fynq_req *rq)
+{
+	struct fynq_supabase_call call = { .method = "GET",
+		.path = fynq_supabase_path(rq->arena, "/bucket", (struct fynq_str){ 0 }) };
+	struct json_object *json = NULL, *public = NULL;
+	enum fynq_supabase_end end;
+	struct fynq_str body, why;
+
+	end = fynq_supabase_call(rq, rq->arena, &call, &body);
+	if (end == FYNQ_SUPABASE_NO_BUCKET || end == FYNQ_SUPABASE_NO_OBJECT)
+		return FYNQ_OK;
+	if (end != FYNQ_SUPABASE_GOOD)
+		return failed(rq, end);
+	if (!fynq_json_parse(rq->arena, body, &json, &why) ||
+	    !json_object_object_get_ex(json, "public", &public) ||
+	    !json_object_is_type(public, json_type_boolean))
+		return fynq_supabase_odd(rq, &call);
+	if (!json_object_get_boolean(public)) {
+		known_private = true;
+		return FYNQ_OK;
+	}
+	fynq_log(FYNQ_LOG_ERROR, "storage",
+	    "the bucket of FYNQ_STORAGE_BUCKET is public, and must be private: no file is stored");
+	return failed(rq, FYNQ_SUPABASE_FAILED);
+}
+
 /* {"Key": "BUCKET/KEY"}: a page of some other server is not taken for a promise. */
 static bool
 is_stored(struct fynq_req *rq, struct fynq_str key, struct fynq_str body)
@@ -85,6 +117,8 @@ put(struct fynq_req *rq, struct fynq_str key, const struct fynq_object *o)
 	struct fynq_str body;
 
 	FYNQ_TRY(check_key(rq, key));
+	if (!known_private)
+		FYNQ_TRY(check_bucket(rq));
 	call.path = fynq_supabase_path(rq->arena, "/object", key);
 	end = fynq_supabase_call(rq, rq->arena, &call, &body);
 	if (end == FYNQ_SUPABASE_NO_BUCKET) {
@@ -301,6 +335,7 @@ link_object(struct fynq_req *rq, struct fynq_str key, struct fynq_str name, int6
 
 const struct fynq_store fynq_store_supabase = {
 	.name = "supabase",
+	.check = check_bucket,
 	.put = put,
 	.open = open_object,
 	.fetch = fetch,

@@ -35,6 +35,12 @@ struct fynq_store {
 	const char *name; /* as FYNQ_STORAGE has it */
 
 	/*
+	 * Whether what the settings name is fit to hold files, as far as can be told by asking; put
+	 * asks by itself. NULL where a store has nothing to ask.
+	 */
+	enum fynq_err (*check)(struct fynq_req *rq);
+
+	/*
 	 * Keep an object under the key; one that is there already is replaced by what must be the
 	 * same bytes, so that a put whose answer was lost may be repeated. Once it returns FYNQ_OK
 	 * the object outlives a crash of the machine. INSUFFICIENT_STORAGE.

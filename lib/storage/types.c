@@ -16,31 +16,39 @@ const char *const fynq_purposes[] = { "chat", "document", "content", NULL };
  */
 #define NAMES(...) ((const char *const[]){ __VA_ARGS__, NULL })
 static const struct type {
-	const char *media_type, *extension;
+	const char *media_type;
+	const char *const *extensions; /* in lower case; the first is for a name without */
 	unsigned int purposes;
 	const char *const *names; /* others for it, of libmagic and of clients; or NULL */
 	const char *begins;	  /* with these bytes; NULL where libmagic's word will do */
 	bool text;
 } types[] = {
-	{ "image/jpeg", ".jpg", ALL, .names = NAMES("image/jpg", "image/pjpeg", "image/jfif") },
-	{ "image/png", ".png", ALL,
+	{ "image/jpeg", NAMES(".jpg", ".jpeg", ".jpe", ".jfif"), ALL,
+	    .names = NAMES("image/jpg", "image/pjpeg", "image/jfif") },
+	{ "image/png", NAMES(".png", ".apng"), ALL,
 	    .names = NAMES("image/x-png", "image/apng", "image/vnd.mozilla.apng") },
-	{ "image/webp", ".webp", ALL, .names = NULL },
-	{ "image/heic", ".heic", ALL,
+	{ "image/webp", NAMES(".webp"), ALL, .names = NULL },
+	{ "image/heic", NAMES(".heic", ".heif"), ALL,
 	    .names = NAMES("image/heif", "image/heic-sequence", "image/heif-sequence") },
-	{ "image/gif", ".gif", OWN, .names = NULL },
+	{ "image/gif", NAMES(".gif"), OWN, .names = NULL },
 	/* libmagic also takes a file for one that has it further on, behind what else it is. */
-	{ "application/pdf", ".pdf", OWN,
+	{ "application/pdf", NAMES(".pdf"), OWN,
 	    .names = NAMES("application/x-pdf", "application/acrobat", "text/pdf"),
 	    .begins = "%PDF-" },
-	{ "text/plain", ".txt", OWN,
+	/* Of source code, what a double click opens and does not run. */
+	{ "text/plain",
+	    NAMES(".txt", ".md", ".markdown", ".rst", ".csv", ".tsv", ".json", ".vtt", ".srt",
+		".tex", ".bib", ".log", ".diff", ".patch", ".c", ".h", ".cc", ".cpp", ".hpp",
+		".java"),
+	    OWN,
 	    .names = NAMES("text/markdown", "text/x-markdown", "text/csv", "application/csv",
 		"application/json", "text/vtt", "text/x-tex", "application/x-tex", "text/x-c",
 		"text/x-c++", "text/x-csrc", "text/x-c++src", "text/x-java", "text/x-java-source",
 		"text/x-python", "text/x-script.python", "text/x-diff", "text/troff"),
 	    .text = true },
-	{ "video/mp4", ".mp4", CONTENT, .names = NAMES("video/x-m4v", "application/mp4") },
-	{ "video/webm", ".webm", CONTENT, .names = NULL },
+	{ "video/mp4", NAMES(".mp4", ".m4v"), CONTENT,
+	    .names = NAMES("video/x-m4v", "application/mp4") },
+	{ "video/webm", NAMES(".webm"), CONTENT, .names = NULL },
 };
 
 static const struct type *
@@ -63,7 +71,27 @@ fynq_type_extension(struct fynq_str media_type)
 {
 	const struct type *type = find_type(media_type);
 
-	return type != NULL ? type->extension : "";
+	return type != NULL ? type->extensions[0] : "";
+}
+
+static bool
+ends_in(struct fynq_str name, struct fynq_str extension)
+{
+	return name.n > extension.n &&
+	       fynq_str_ieq(
+		   (struct fynq_str){ name.p + name.n - extension.n, extension.n }, extension);
+}
+
+struct fynq_str
+fynq_type_name(struct fynq_req *rq, struct fynq_str media_type, struct fynq_str name)
+{
+	const struct type *type = find_type(media_type);
+
+	for (size_t i = 0; type != NULL && type->extensions[i] != NULL; i++)
+		if (ends_in(name, fynq_str_of(type->extensions[i])))
+			return name;
+	return fynq_arena_printf(
+	    rq->arena, "%.*s%s", FYNQ_STR_ARG(name), type != NULL ? type->extensions[0] : ".bin");
 }
 
 static bool

@@ -32,4 +32,13 @@ enum fynq_err fynq_type_check(struct fynq_req *rq, struct fynq_str field, struct
 /* What the names of such files end in, as ".jpg"; "" for a type that the table does not have. */
 const char *fynq_type_extension(struct fynq_str media_type);
 
+/*
+ * What a file of that type may be saved as: name, where it ends in an extension of the type, else
+ * with the type's own behind it. A system opens what was saved by its extension: a PDF with a page
+ * of HTML in it, called a.html, would be that page there. ".bin" for a type that the table does not
+ * have. In the request's arena, or name itself.
+ */
+struct fynq_str fynq_type_name(
+    struct fynq_req *rq, struct fynq_str media_type, struct fynq_str name);
+
 #endif

@@ -274,7 +274,8 @@ revoke all on function fynq.resembles(text, text), fynq.resemblance(text, text),
   fynq.content_filter(uuid, boolean, text, text, uuid, text, text),
   fynq.on_content_change(), fynq.on_content_changed() from public;
 grant execute on function fynq.resembles(text, text), fynq.resemblance(text, text),
-  fynq.text_config(text), fynq.content_filter(uuid, boolean, text, text, uuid, text, text) to service_role;
+  fynq.text_config(text), fynq.content_filter(uuid, boolean, text, text, uuid, text, text)
+  to service_role;
 
 create index contents_author_id_id_idx on public.contents (author_id, id desc);
 create index contents_file_id_idx on public.contents (file_id);

@@ -17,13 +17,6 @@ select set_eq($$
   select m.roleid::regrole::text from pg_auth_members m where m.member = 'fynq'::regrole
 $$, array['anon', 'authenticated', 'service_role'], 'the login role can become the three');
 
-create function pg_temp.columns(of regclass) returns table (name text, type text, required boolean)
-language sql as $$
-  select a.attname::text, format_type(a.atttypid, a.atttypmod), a.attnotnull
-  from pg_attribute a
-  where a.attrelid = of and a.attnum > 0 and not a.attisdropped
-$$;
-
 select set_eq($$ select name, type, required from pg_temp.columns('public.profiles') $$, $$ values
   ('id', 'uuid', true), ('display_name', 'text', false), ('locale', 'text', false),
   ('birth_date', 'date', false), ('grade_level', 'text', false), ('preferences', 'jsonb', true),

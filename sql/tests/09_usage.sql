@@ -4,12 +4,6 @@ begin;
 select plan(105);
 
 -- The tables.
-create function pg_temp.columns(of regclass) returns table (name text, type text, required boolean)
-language sql as $$
-  select a.attname::text, format_type(a.atttypid, a.atttypmod), a.attnotnull
-  from pg_attribute a
-  where a.attrelid = of and a.attnum > 0 and not a.attisdropped
-$$;
 select set_eq($$ select name, type, required from pg_temp.columns('public.usage') $$, $$ values
   ('user_id', 'uuid', true), ('day', 'date', true), ('messages', 'integer', true),
   ('prompt_tokens', 'bigint', true), ('reply_tokens', 'bigint', true),

@@ -3,12 +3,6 @@ begin;
 \ir common.psql
 select plan(103);
 
-create function pg_temp.columns(of regclass) returns table (name text, type text, required boolean)
-language sql as $$
-  select a.attname::text, format_type(a.atttypid, a.atttypmod), a.attnotnull
-  from pg_attribute a
-  where a.attrelid = of and a.attnum > 0 and not a.attisdropped
-$$;
 select set_eq($$ select name, type, required from pg_temp.columns('public.summaries') $$, $$ values
   ('message_id', 'uuid', true), ('chat_id', 'uuid', true), ('user_id', 'uuid', true),
   ('content', 'text', true), ('model', 'text', false),

@@ -4,12 +4,6 @@ begin;
 select plan(63);
 
 -- The tables.
-create function pg_temp.columns(of regclass) returns table (name text, type text, required boolean)
-language sql as $$
-  select a.attname::text, format_type(a.atttypid, a.atttypmod), a.attnotnull
-  from pg_attribute a
-  where a.attrelid = of and a.attnum > 0 and not a.attisdropped
-$$;
 select set_eq($$ select name, type, required from pg_temp.columns('fynq.file_usage') $$, $$ values
   ('user_id', 'uuid', true), ('bytes', 'bigint', true), ('files', 'integer', true),
   ('day', 'date', true), ('day_files', 'integer', true)

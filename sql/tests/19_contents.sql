@@ -1,7 +1,7 @@
 -- The library: what a row must be, how its tags and what it is found by are kept, what goes with what.
 begin;
 \ir common.psql
-select plan(35);
+select plan(36);
 
 -- The configurations of languages.
 select is(fynq.text_config(l.tag), l.config::regconfig, format('%s is %s', l.tag, l.config))
@@ -48,10 +48,14 @@ select ok(c.search @@ '''#published'' & ''#tag=o''''neil\\x'' & ''#language=en''
 from public.contents c where c.id = pg_temp.id(20);
 
 -- Passages: they are the text of a pdf, follow the language, and go when there is another file.
-select ok(fynq.put_passages(pg_temp.id(21), pg_temp.id(10)::text, 0, 1,
+select ok(not fynq.put_passages(pg_temp.id(21), pg_temp.id(11)::text, c.tries, 1, '[]'),
+  'passages of another file are refused')
+from public.contents c where c.id = pg_temp.id(21);
+select ok(fynq.put_passages(pg_temp.id(21), pg_temp.id(10)::text, c.tries, 1,
     '[{"page": 2, "body": "Die Häuser"}]')
-  and fynq.end_passages(pg_temp.id(21), pg_temp.id(10)::text, 0, 1, 3),
-  'passages of the file are taken');
+  and fynq.end_passages(pg_temp.id(21), pg_temp.id(10)::text, c.tries, 1, 3),
+  'passages of the file are taken')
+from public.contents c where c.id = pg_temp.id(21);
 select ok(c.search @@ 'haus:D' and c.extraction = 'done' and c.pages = 3, 'a pdf is found by them')
 from public.contents c where c.id = pg_temp.id(21);
 select is(pg_temp.attempt('teacher', format('update public.contents set title = ''Neu'' where id = %L',

@@ -208,6 +208,21 @@ describe("the library", { concurrency: 4 }, () => {
     assert.equal(snippet.replaceAll(`<mark>${a}</mark>`, "").match(/[<>"']/), null, snippet);
   });
 
+  it("snippets are of the place where the words are", async () => {
+    const { teacher, student } = await people;
+    const a = word();
+    const body = `${"Grass, and more of it. ".repeat(40)}Between: (${a}) ${"grew there. ".repeat(9)}`;
+    const { id } = await add(teacher, { body });
+    const snippet = async () => (await list(student, { q: `${a} -x+(` })).items[0].snippet;
+    const marked = new RegExp(`<mark>${a}</mark>\\) grew there`);
+    assert.match(await snippet(), marked);
+    await waitUntil(async () => (await list(student, { q: a })).items[0].extraction === "done");
+    assert.match(await snippet(), marked);
+    await add(teacher, { title: a, body: "No such word at all." });
+    assert.deepEqual((await list(student, { q: a })).items.map((c) => [c.id === id, c.snippet])[0],
+      [false, "No such word at all."]);
+  });
+
   it("typing errors find titles, behind what has the words", async () => {
     const { teacher, student } = await people;
     const a = word();
@@ -244,7 +259,8 @@ describe("the library", { concurrency: 4 }, () => {
   it("hostile queries find nothing, and hurt nobody", async () => {
     const { student } = await people;
     for (const q of ["the and of", "-light", "!&|()<->:*", "'", "\\", "\"", "a:* & b", "((((", "'); drop table contents; --",
-      "#published", "'#published'", "x".repeat(200), "%_", "🙂", "or or or", "-- - -", "$1"]) {
+      "#published", "'#published'", "x".repeat(200), "%_", "🙂", "or or or", "-- - -", "$1",
+      "c++ a.b*", "https://x.example/(a?b=[c\\d", "-5 (x|y){3}"]) {
       const got = await api("GET", `/contents?${new URLSearchParams({ q })}`, { token: student.token });
       assert.equal(got.status, 200, `${q}: ${got.text}`);
     }

@@ -126,6 +126,11 @@ describe("a name", { concurrency: 4 }, () => {
       assert.match(disposition, /^attachment; filename="[ !#-[\]-~]*"(; filename\*=UTF-8''[\w!#$&+.^`|~%-]+)?$/);
       // It is saved by the browser, which asks or warns as with any download, and never opened here.
       assert.doesNotMatch(disposition, /%E2%80%AE|\u202e/);
+      // A system opens it by its extension, which is one of text.
+      assert.match(disposition, /\.(txt|h)"/);
+      assert.match(disposition, /\.(txt|h)$/);
+      if (name === "CON") assert.match(disposition, /filename="CON\.txt"/);
+      if (name === "a.html") assert.match(disposition, /filename="a\.html\.txt"/);
     }
   });
 });
@@ -179,15 +184,18 @@ describe("content", { concurrency: 2 }, () => {
   });
 
   it("that is two things is what it begins as, for all who read it", async () => {
-    for (const [bytes, type] of [
-      [Buffer.concat([PDF, Buffer.from(PAGE)]), "application/pdf"],
-      [Buffer.concat([PDF, zipBomb("a", 1000)]), "application/pdf"],
-      [Buffer.concat([PNG, Buffer.from(PAGE)]), "image/png"],
-      [Buffer.concat([GIF, Buffer.from(`*/=1;alert(1)//${PAGE}`)]), "image/gif"],
+    for (const [bytes, type, extension] of [
+      [Buffer.concat([PDF, Buffer.from(PAGE)]), "application/pdf", "pdf"],
+      [Buffer.concat([PDF, zipBomb("a", 1000)]), "application/pdf", "pdf"],
+      [Buffer.concat([PNG, Buffer.from(PAGE)]), "image/png", "png"],
+      [Buffer.concat([GIF, Buffer.from(`*/=1;alert(1)//${PAGE}`)]), "image/gif", "gif"],
     ]) {
       const answer = await upload(bytes, { name: "a.html" });
       assert.equal(answer.status, 201, `${type}: ${answer.text}`);
-      await assertHarmless(answer.json, bytes, type);
+      // Saved as a page it would be one, on the disk of who opens it.
+      const disposition = await assertHarmless(answer.json, bytes, type);
+      assert.ok(disposition.endsWith(
+        `; filename="a.html.${extension}"; filename*=UTF-8''a.html.${extension}`), disposition);
     }
   });
 

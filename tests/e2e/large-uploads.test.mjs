@@ -7,8 +7,10 @@ import http from "node:http";
 import path from "node:path";
 import { after, before, it } from "node:test";
 
+import { limit } from "./lib/files.mjs";
 import { db, register, stack, waitUntil } from "./lib/fynq.mjs";
 import { startNginx } from "./lib/nginx.mjs";
+import { registerAs } from "./lib/people.mjs";
 import { assertProblem, assertRetryAfter } from "./lib/problem.mjs";
 import { read } from "./lib/stored.mjs";
 
@@ -39,8 +41,8 @@ const HEAD = Buffer.from(
 const TAIL = Buffer.from(`\r\n--${BOUNDARY}--\r\n`);
 
 /** Begins a POST: {request, answer (a promise of {status, headers, text, json})}. */
-function begin({ token, length, id = randomUUID() } = {}) {
-  const headers = { "content-type": `multipart/form-data; boundary=${BOUNDARY}`, "x-request-id": id };
+function begin({ token, length, type = "multipart/form-data", id = randomUUID() } = {}) {
+  const headers = { "content-type": `${type}; boundary=${BOUNDARY}`, "x-request-id": id };
   if (token) headers.authorization = `Bearer ${token}`;
   if (length) headers["content-length"] = length;
   const request = http.request(nginx.url + ROUTE, { method: "POST", headers, agent: false });
@@ -90,6 +92,33 @@ it("it is answered before it has come, where it is refused", { timeout: 60000 },
   await send(request, HEAD);
   assertProblem(await answer, 401, "unauthorized");
   request.destroy();
+});
+
+// Whoever sends on is not broken off before the answer was read: Nginx would make it a 502.
+it("it is answered at once, and by us, though it is sent on", { timeout: 120000 }, async () => {
+  const bounded = await registerAs(stack, "teacher");
+  await limit(stack, bounded, { file_bytes: 10_000_000 });
+  const piece = Buffer.alloc(1 << 20, "a piece of the file\n");
+  for (const [options, ...problem] of [
+    [{}, 401, "unauthorized"],
+    [{ token: teacher.token, type: "text/plain" }, 415, "unsupported_media_type"],
+    [{ token: bounded.token }, 413, "too_large"],
+  ]) {
+    for (let times = 0; times < 4; times += 1) {
+      const { request, answer } = begin({ length: LARGE, ...options });
+      let answered = false;
+      const done = answer.finally(() => { answered = true; });
+      done.catch(() => {});
+      await send(request, HEAD);
+      let sent = HEAD.length;
+      for (; !answered && sent < LARGE - piece.length; sent += piece.length) {
+        await send(request, piece);
+      }
+      assertProblem(await done, ...problem);
+      assert.ok(sent < LARGE / 2, `${sent} bytes were sent`);
+      request.destroy();
+    }
+  }
 });
 
 it("a smaller one, or one of unknown length, does not reach a worker before it is whole", async () => {

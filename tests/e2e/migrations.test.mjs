@@ -115,6 +115,51 @@ test("up, status, down and up again", async () => {
   assert.deepEqual(await tables(database), made);
 });
 
+test("users' data comes through an upgrade, by an owner whom row security binds, and back", async () => {
+  const database = await emptyDatabase();
+  await expectOk(migrate(database, "up"));
+  const before = names.indexOf("20261124000001_uploads.sql");
+  for (const name of names.slice(before).reverse()) {
+    assert.deepEqual(told(await expectOk(migrate(database, "down"))), [["undone", name]]);
+  }
+  const [ada, bob, chat, file] = [1, 2, 3, 4].map(() => randomUUID());
+  const picture = (id, bytes, purpose = "chat") => `insert into public.files
+    (id, user_id, purpose, media_type, bytes, sha256, width, height)
+    values ('${id}', '${ada}', '${purpose}', 'image/jpeg', ${bytes}, repeat('0', 64), 1, 1)`;
+  await database.run(`
+    insert into auth.users (id, email) values ('${ada}', 'ada@x.invalid'), ('${bob}', 'bob@x.invalid');
+    insert into public.chats (id, user_id) values ('${chat}', '${ada}');
+    ${picture(file, 1000)}; ${picture(randomUUID(), 24)};
+    insert into public.messages (id, chat_id, user_id, sender, type, content, status, file_id)
+    values ('${randomUUID()}', '${chat}', '${ada}', 'student', 'image', 'Look', 'complete', '${file}');
+    insert into public.user_limits (user_id, messages_day) values ('${ada}', 7)`);
+  const kept = () => database.query(`
+    select m.content, m.file_id, f.bytes::int, l.messages_day
+    from public.messages m join public.files f on f.id = m.file_id
+      join public.user_limits l on l.user_id = m.user_id`);
+  const data = [{ content: "Look", file_id: file, bytes: 1000, messages_day: 7 }];
+  assert.deepEqual(await kept(), data);
+
+  const used = () => database.query(`
+    select u.id, f.counted, f.used::int from auth.users u,
+      fynq.file_limits(u.id, 5, 5, 5, 5) f where f.counted like 'storage_%'
+    order by u.id = '${bob}', f.counted`);
+  for (let round = 0; round < 2; round++) {
+    await expectOk(migrate(database, "up"));
+    assert.deepEqual(await kept(), data);
+    assert.deepEqual(await used(), [
+      { id: ada, counted: "storage_bytes", used: 1024 }, { id: ada, counted: "storage_files", used: 2 },
+      { id: bob, counted: "storage_bytes", used: 0 }, { id: bob, counted: "storage_files", used: 0 },
+    ]);
+    // What the older version does not know goes; the rest stays.
+    await database.run(picture(randomUUID(), 5, "document"));
+    for (const name of names.slice(before).reverse()) {
+      assert.deepEqual(told(await expectOk(migrate(database, "down"))), [["undone", name]]);
+    }
+    assert.deepEqual(await kept(), data);
+  }
+});
+
 test("two runs at once apply each migration once", async () => {
   const database = await emptyDatabase();
   const answers = await Promise.all([1, 2, 3].map(() => expectOk(migrate(database, "up"))));

@@ -203,6 +203,21 @@ describe("alone in the store", () => {
     assert.equal((await fake.ask("GET", "/bucket/fynq")).json.public, false);
   });
 
+  it("stores nothing in a bucket that is public", async () => {
+    const { key, source } = await stored();
+    const other = newKey();
+    const open = (isPublic) => fake.ask("PUT", "/bucket/fynq", { body: { public: isPublic } });
+    await open(true);
+    await away("put", other, source, "image/png");
+    assert.deepEqual(await fake.objects(userOf(other)), []);
+    const { code, stderr } = await own.fynqctl(["storage", "verify", "--quick"]);
+    await open(false);
+    assert.notEqual(code, 0);
+    assert.match(stderr, /FYNQ_STORAGE_BUCKET is public/);
+    await done("put", other, source, "image/png");
+    await done("remove", key);
+  });
+
   it("holds no file in memory", async () => {
     const [small, large] = [file(), file()];
     await writeFile(small, "x");

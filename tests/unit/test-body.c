@@ -5,6 +5,8 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/socket.h>
+#include <signal.h>
+#include <sys/resource.h>
 #include <sys/time.h>
 
 #include <fastcgi.h>
@@ -330,6 +332,41 @@ what_becomes_of_the_connection(void **state)
 	assert_true(fynq_req_finish(rq));
 }
 
+/* A process with many streams has descriptors that select() does not know. */
+static void
+it_is_left_in_the_end_whatever_its_number(void **state)
+{
+	enum { ENOUGH = 2048 };
+	struct rlimit limit;
+	int high, status;
+	int64_t began_us;
+
+	(void)state;
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	if (limit.rlim_max < ENOUGH)
+		skip();
+	if (limit.rlim_cur < ENOUGH)
+		limit.rlim_cur = ENOUGH;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	open_fcgi(sizeof(piece));
+	high = fcntl(rq->fcgx.ipcFd, F_DUPFD_CLOEXEC, 1500);
+	assert_true(high >= 1500);
+	close(rq->fcgx.ipcFd);
+	rq->fcgx.ipcFd = high;
+	if (fork() == 0) { /* One who sends on without end. */
+		close(high);
+		alarm(20);
+		signal(SIGPIPE, SIG_DFL);
+		for (;;)
+			if (write(peer, piece, 65536) <= 0)
+				_exit(0);
+	}
+	began_us = fynq_clock_mono_us();
+	assert_false(fynq_req_finish(rq));
+	assert_in_range(fynq_clock_mono_us() - began_us, SECOND, 10 * SECOND);
+	wait(&status);
+}
+
 int
 main(void)
 {
@@ -340,6 +377,7 @@ main(void)
 		cmocka_unit_test_teardown(a_body_that_breaks_off, teardown),
 		cmocka_unit_test_teardown(pieces_are_whole, teardown),
 		cmocka_unit_test_teardown(what_becomes_of_the_connection, teardown),
+		cmocka_unit_test_teardown(it_is_left_in_the_end_whatever_its_number, teardown),
 	};
 
 	return cmocka_run_group_tests_name("body", tests, NULL, NULL);

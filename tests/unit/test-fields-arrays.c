@@ -4,7 +4,7 @@
 #include <stdio.h>
 
 #include "http/router.h"
-#include "unit.h"
+#include "request.h"
 
 #define A "0190163d-8694-739b-aea5-966c26f8ad90"
 #define B "0190163d-8694-739b-aea5-966c26f8ad91"
@@ -40,25 +40,8 @@ static const struct fynq_field must[] = {
 	FYNQ_FIELD_END,
 };
 
-static struct fynq_req *rq;
 static const struct arrays_in *in;
 static char outcome[8192];
-
-static int
-setup(void **state)
-{
-	(void)state;
-	rq = fynq_req_new(-1, true);
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	(void)state;
-	fynq_req_free(&rq);
-	return 0;
-}
 
 /* What is wrong with the body, "field:code ...", or "" for nothing. */
 static const char *
@@ -193,5 +176,5 @@ main(void)
 		cmocka_unit_test(many),
 	};
 
-	return cmocka_run_group_tests_name("fields-arrays", tests, setup, teardown);
+	return cmocka_run_group_tests_name("fields-arrays", tests, setup_request, teardown_request);
 }

@@ -2,7 +2,7 @@
 #include <time.h>
 
 #include "http/router.h"
-#include "unit.h"
+#include "request.h"
 
 #define ID "0190163d-8694-739b-aea5-966c26f8ad90"
 
@@ -51,25 +51,8 @@ static const struct fynq_field all_in[] = { FYNQ_FIELD(all_in, title, FYNQ_IN_BO
 
 static const struct fynq_route all_route = { .path = "/things/{id}", .in = all_in };
 
-static struct fynq_req *rq;
 static const struct all_in *in;
 static char faults[4096];
-
-static int
-setup(void **state)
-{
-	(void)state;
-	rq = fynq_req_new(-1, true);
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	(void)state;
-	fynq_req_free(&rq);
-	return 0;
-}
 
 /* Read a table; faults holds "field:code ..." then, or the error's code and detail. */
 static enum fynq_err
@@ -555,21 +538,33 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(reads_everything, setup, teardown),
-		cmocka_unit_test_setup_teardown(what_was_not_sent_is_zero, setup, teardown),
-		cmocka_unit_test_setup_teardown(null_is_absent_where_it_may_be, setup, teardown),
-		cmocka_unit_test_setup_teardown(every_fault_of_a_member, setup, teardown),
-		cmocka_unit_test_setup_teardown(every_fault_of_a_parameter, setup, teardown),
-		cmocka_unit_test_setup_teardown(all_faults_at_once_and_in_order, setup, teardown),
-		cmocka_unit_test_setup_teardown(messages_say_what_is_wanted, setup, teardown),
-		cmocka_unit_test_setup_teardown(counts_faults_past_what_is_kept, setup, teardown),
-		cmocka_unit_test_setup_teardown(bodies_that_are_not_json, setup, teardown),
-		cmocka_unit_test_setup_teardown(an_empty_body_is_an_empty_object, setup, teardown),
-		cmocka_unit_test_setup_teardown(content_types, setup, teardown),
-		cmocka_unit_test_setup_teardown(tables_without_a_body, setup, teardown),
-		cmocka_unit_test_setup_teardown(a_body_that_was_not_read, setup, teardown),
-		cmocka_unit_test_setup_teardown(no_table_at_all, setup, teardown),
-		cmocka_unit_test_setup_teardown(dates_that_are_past, setup, teardown),
+		cmocka_unit_test_setup_teardown(reads_everything, setup_request, teardown_request),
+		cmocka_unit_test_setup_teardown(
+		    what_was_not_sent_is_zero, setup_request, teardown_request),
+		cmocka_unit_test_setup_teardown(
+		    null_is_absent_where_it_may_be, setup_request, teardown_request),
+		cmocka_unit_test_setup_teardown(
+		    every_fault_of_a_member, setup_request, teardown_request),
+		cmocka_unit_test_setup_teardown(
+		    every_fault_of_a_parameter, setup_request, teardown_request),
+		cmocka_unit_test_setup_teardown(
+		    all_faults_at_once_and_in_order, setup_request, teardown_request),
+		cmocka_unit_test_setup_teardown(
+		    messages_say_what_is_wanted, setup_request, teardown_request),
+		cmocka_unit_test_setup_teardown(
+		    counts_faults_past_what_is_kept, setup_request, teardown_request),
+		cmocka_unit_test_setup_teardown(
+		    bodies_that_are_not_json, setup_request, teardown_request),
+		cmocka_unit_test_setup_teardown(
+		    an_empty_body_is_an_empty_object, setup_request, teardown_request),
+		cmocka_unit_test_setup_teardown(content_types, setup_request, teardown_request),
+		cmocka_unit_test_setup_teardown(
+		    tables_without_a_body, setup_request, teardown_request),
+		cmocka_unit_test_setup_teardown(
+		    a_body_that_was_not_read, setup_request, teardown_request),
+		cmocka_unit_test_setup_teardown(no_table_at_all, setup_request, teardown_request),
+		cmocka_unit_test_setup_teardown(
+		    dates_that_are_past, setup_request, teardown_request),
 		cmocka_unit_test(bounds),
 	};
 

@@ -9,17 +9,12 @@
 #include "base/config.h"
 #include "http/form.h"
 #include "http/router.h"
-#include "unit.h"
+#include "form.h"
 
-/* Of "abc". */
-#define SHA256_ABC "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
-
-#define TEXT(name, text) "--b\r\nContent-Disposition: form-data; name=" name "\r\n\r\n" text "\r\n"
 #define SENT(name, filename, bytes)                                                  \
 	"--b\r\nContent-Disposition: form-data; name=" name "; filename=\"" filename \
 	"\"\r\nContent-Type: text/plain\r\n\r\n" bytes "\r\n"
 #define FILE_1(bytes) SENT("files", "a.txt", bytes)
-#define END	      "--b--\r\n"
 
 struct files_in {
 	struct fynq_uploads files, pair;
@@ -40,45 +35,8 @@ static const struct fynq_field must[] = {
 	FYNQ_FIELD_END,
 };
 
-static char folder[] = "/tmp/fynq-test-form-files-XXXXXX";
-static struct fynq_req *rq;
 static const struct files_in *in;
 static char outcome[4096];
-
-static int
-setup(void **state)
-{
-	(void)state;
-	fynq_config.files_dir = folder;
-	fynq_config.body_max = 262144;
-	rq = fynq_req_new(-1, true);
-	return mkdtemp(folder) != NULL ? 0 : -1;
-}
-
-static int
-teardown(void **state)
-{
-	char tmp[64];
-
-	(void)state;
-	fynq_req_free(&rq);
-	snprintf(tmp, sizeof(tmp), "%s/tmp", folder);
-	rmdir(tmp);
-	return rmdir(folder);
-}
-
-static void
-put_on_stdin(struct fynq_str body)
-{
-	FILE *file = tmpfile();
-
-	assert_non_null(file);
-	assert_int_equal(fwrite(body.p, 1, body.n, file), body.n);
-	assert_int_equal(fflush(file), 0);
-	rewind(file);
-	assert_int_equal(dup2(fileno(file), STDIN_FILENO), STDIN_FILENO);
-	fclose(file);
-}
 
 /* "field:code ..." for faults, the error's detail for another error, "" for none. */
 static const char *
@@ -231,5 +189,5 @@ main(void)
 		cmocka_unit_test(what_the_caller_may_send),
 	};
 
-	return cmocka_run_group_tests_name("form-files", tests, setup, teardown);
+	return cmocka_run_group_tests_name("form-files", tests, setup_form, teardown_form);
 }

@@ -9,19 +9,15 @@
 #include "base/config.h"
 #include "http/form.h"
 #include "http/router.h"
-#include "unit.h"
+#include "form.h"
 
 #define ID "0190163d-8694-739b-aea5-966c26f8ad90"
-/* Of "abc". */
-#define SHA256_ABC "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
 
-#define TEXT(name, text) "--b\r\nContent-Disposition: form-data; name=" name "\r\n\r\n" text "\r\n"
 #define SENT(name, filename, type, bytes)                                                          \
 	"--b\r\nContent-Disposition: form-data; name=" name "; filename=\"" filename "\"\r\n" type \
 	"\r\n" bytes "\r\n"
 #define PNG(bytes) SENT("image", "a.png", "Content-Type: image/png\r\n", bytes)
 #define TITLE	   TEXT("title", "T")
-#define END	   "--b--\r\n"
 
 struct all_in {
 	struct fynq_upload image, other;
@@ -58,47 +54,8 @@ static const struct fynq_field plain_in[] = {
 
 enum { BODY_MAX = 1100000 };
 
-static char folder[] = "/tmp/fynq-test-form-XXXXXX";
-static struct fynq_req *rq;
 static const struct all_in *in;
 static char outcome[4096];
-
-static int
-setup(void **state)
-{
-	(void)state;
-	fynq_config.files_dir = folder;
-	fynq_config.body_max = 262144;
-	rq = fynq_req_new(-1, true);
-	return mkdtemp(folder) != NULL ? 0 : -1;
-}
-
-static int
-teardown(void **state)
-{
-	char tmp[64];
-
-	(void)state;
-	fynq_req_free(&rq);
-	snprintf(tmp, sizeof(tmp), "%s/tmp", folder);
-	rmdir(tmp);
-	/* It fails where a file is left in it. */
-	return rmdir(folder);
-}
-
-/* Make body the process's standard input. */
-static void
-put_on_stdin(struct fynq_str body)
-{
-	FILE *file = tmpfile();
-
-	assert_non_null(file);
-	assert_int_equal(fwrite(body.p, 1, body.n, file), body.n);
-	assert_int_equal(fflush(file), 0);
-	rewind(file);
-	assert_int_equal(dup2(fileno(file), STDIN_FILENO), STDIN_FILENO);
-	fclose(file);
-}
 
 /*
  * Take a body through its two stages; outcome is "field:code ..." then, or the error's code and
@@ -479,5 +436,5 @@ main(void)
 		cmocka_unit_test(nowhere_to_put_it),
 	};
 
-	return cmocka_run_group_tests_name("form", tests, setup, teardown);
+	return cmocka_run_group_tests_name("form", tests, setup_form, teardown_form);
 }

@@ -4,27 +4,9 @@
 #include "base/config.h"
 #include "http/response.h"
 #include "limits/user.h"
-#include "unit.h"
+#include "request.h"
 
 enum { COLUMNS = 5 };
-
-static struct fynq_req *rq;
-
-static int
-setup(void **state)
-{
-	(void)state;
-	rq = fynq_req_new(-1, true);
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	(void)state;
-	fynq_req_free(&rq);
-	return 0;
-}
 
 static void
 clear(void *result)
@@ -156,11 +138,11 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(arguments, setup, teardown),
-		cmocka_unit_test_setup_teardown(nothing_to_tell, setup, teardown),
-		cmocka_unit_test_setup_teardown(admits, setup, teardown),
-		cmocka_unit_test_setup_teardown(refuses, setup, teardown),
-		cmocka_unit_test_setup_teardown(headers_stay, setup, teardown),
+		cmocka_unit_test_setup_teardown(arguments, setup_request, teardown_request),
+		cmocka_unit_test_setup_teardown(nothing_to_tell, setup_request, teardown_request),
+		cmocka_unit_test_setup_teardown(admits, setup_request, teardown_request),
+		cmocka_unit_test_setup_teardown(refuses, setup_request, teardown_request),
+		cmocka_unit_test_setup_teardown(headers_stay, setup_request, teardown_request),
 	};
 
 	return cmocka_run_group_tests_name("limits", tests, NULL, NULL);

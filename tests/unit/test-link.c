@@ -4,33 +4,22 @@
 #include "base/config.h"
 #include "http/query.h"
 #include "storage/link.h"
-#include "unit.h"
+#include "request.h"
 
 #define SECRET "the secret of this test, of 32 bytes and more"
 #define OTHER  "another secret of this test, as long as that"
 #define ID     "01890a5d-ac96-774b-bcce-b302099a8057"
 
-static struct fynq_req *rq;
 static struct fynq_uuid file;
 
 /* The settings as they are where nothing is set. */
 static int
 setup(void **state)
 {
-	(void)state;
 	fynq_config.jwt_secret = fynq_config.link_secret = fynq_config.link_secret_old = "";
 	fynq_config.public_url = "";
-	rq = fynq_req_new(-1, true);
 	assert_true(fynq_uuid_parse(FYNQ_STR(ID), &file));
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	(void)state;
-	fynq_req_free(&rq);
-	return 0;
+	return setup_request(state);
 }
 
 /* A link that lives for so many seconds, cut into its parameters. */
@@ -222,14 +211,16 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(a_link_works, setup, teardown),
-		cmocka_unit_test_setup_teardown(what_is_signed, setup, teardown),
-		cmocka_unit_test_setup_teardown(one_that_was_changed_does_not, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_link_works, setup, teardown_request),
+		cmocka_unit_test_setup_teardown(what_is_signed, setup, teardown_request),
 		cmocka_unit_test_setup_teardown(
-		    one_that_is_written_otherwise_does_not, setup, teardown),
-		cmocka_unit_test_setup_teardown(one_that_has_expired_does_not, setup, teardown),
-		cmocka_unit_test_setup_teardown(secrets_are_changed, setup, teardown),
-		cmocka_unit_test_setup_teardown(without_a_secret, setup, teardown),
+		    one_that_was_changed_does_not, setup, teardown_request),
+		cmocka_unit_test_setup_teardown(
+		    one_that_is_written_otherwise_does_not, setup, teardown_request),
+		cmocka_unit_test_setup_teardown(
+		    one_that_has_expired_does_not, setup, teardown_request),
+		cmocka_unit_test_setup_teardown(secrets_are_changed, setup, teardown_request),
+		cmocka_unit_test_setup_teardown(without_a_secret, setup, teardown_request),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,6 +1,6 @@
 #include "base/config.h"
 #include "http/router.h"
-#include "unit.h"
+#include "request.h"
 
 enum {
 	GET_CHATS,
@@ -40,24 +40,6 @@ static const struct fynq_route routes[] = {
 	[POST_UP] = ROW(FYNQ_POST, "/", FYNQ_ANYONE),
 	{ .path = NULL },
 };
-
-static struct fynq_req *rq;
-
-static int
-setup(void **state)
-{
-	(void)state;
-	rq = fynq_req_new(-1, true);
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	(void)state;
-	fynq_req_free(&rq);
-	return 0;
-}
 
 static enum fynq_err
 find(enum fynq_method method, const char *path)
@@ -233,11 +215,14 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(finds_rows, setup, teardown),
-		cmocka_unit_test_setup_teardown(finds_nothing, setup, teardown),
-		cmocka_unit_test_setup_teardown(keeps_what_names_matched, setup, teardown),
-		cmocka_unit_test_setup_teardown(other_methods_are_told_which, setup, teardown),
-		cmocka_unit_test_setup_teardown(options_need_no_row, setup, teardown),
+		cmocka_unit_test_setup_teardown(finds_rows, setup_request, teardown_request),
+		cmocka_unit_test_setup_teardown(finds_nothing, setup_request, teardown_request),
+		cmocka_unit_test_setup_teardown(
+		    keeps_what_names_matched, setup_request, teardown_request),
+		cmocka_unit_test_setup_teardown(
+		    other_methods_are_told_which, setup_request, teardown_request),
+		cmocka_unit_test_setup_teardown(
+		    options_need_no_row, setup_request, teardown_request),
 		cmocka_unit_test(prints),
 	};
 

@@ -4,50 +4,32 @@
 #include <sys/stat.h>
 #include <time.h>
 
-#include "base/config.h"
 #include "http/upload.h"
 #include "storage/file.h"
 #include "storage/store.h"
-#include "unit.h"
+#include "folder.h"
 
 #define USER  "0190163d-8694-739b-aea5-966c26f8ad90"
 #define ID    "0190163d-8694-739b-aea5-966c26f8ad91"
 #define OTHER "0190163d-8694-739b-aea5-966c26f8ad92"
 #define KEY   FYNQ_STR(USER "/" ID)
 
-static char root[64];
-static struct fynq_req *rq;
 static int source;
 
 static int
 setup(void **state)
 {
-	static char folder[] = "store-XXXXXX", files[80];
+	static char files[80];
 	struct fynq_upload upload;
 
-	(void)state;
-	strcpy(folder, "store-XXXXXX");
-	assert_non_null(mkdtemp(folder));
-	snprintf(root, sizeof(root), "%s", folder);
+	setup_folder(state);
 	snprintf(files, sizeof(files), "%s/files", root);
 	fynq_config.files_dir = files;
 	umask(077);
-	rq = fynq_req_new(-1, true);
 	assert_int_equal(fynq_upload_open(rq, &upload), FYNQ_OK);
 	assert_int_equal(write(upload.fd, "0123456789", 10), 10);
 	source = upload.fd;
 	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	char command[128];
-
-	(void)state;
-	fynq_req_free(&rq);
-	snprintf(command, sizeof(command), "rm -rf %s", root);
-	return system(command);
 }
 
 static int
@@ -486,20 +468,20 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(kept_and_removed, setup, teardown),
-		cmocka_unit_test_setup_teardown(other_keys_are_refused, setup, teardown),
-		cmocka_unit_test_setup_teardown(uploads_become_objects, setup, teardown),
-		cmocka_unit_test_setup_teardown(objects_are_replaced, setup, teardown),
-		cmocka_unit_test_setup_teardown(groups_are_inherited, setup, teardown),
-		cmocka_unit_test_setup_teardown(nothing_by_halves, setup, teardown),
-		cmocka_unit_test_setup_teardown(no_folder, setup, teardown),
-		cmocka_unit_test_setup_teardown(files_are_read_and_removed, setup, teardown),
-		cmocka_unit_test_setup_teardown(users_are_removed, setup, teardown),
-		cmocka_unit_test_setup_teardown(folders_go_with_the_last, setup, teardown),
-		cmocka_unit_test_setup_teardown(objects_are_listed, setup, teardown),
-		cmocka_unit_test_setup_teardown(leftovers_are_swept, setup, teardown),
-		cmocka_unit_test_setup_teardown(ranges_are_fetched, setup, teardown),
-		cmocka_unit_test_setup_teardown(paths_lead_to_objects, setup, teardown),
+		cmocka_unit_test_setup_teardown(kept_and_removed, setup, teardown_folder),
+		cmocka_unit_test_setup_teardown(other_keys_are_refused, setup, teardown_folder),
+		cmocka_unit_test_setup_teardown(uploads_become_objects, setup, teardown_folder),
+		cmocka_unit_test_setup_teardown(objects_are_replaced, setup, teardown_folder),
+		cmocka_unit_test_setup_teardown(groups_are_inherited, setup, teardown_folder),
+		cmocka_unit_test_setup_teardown(nothing_by_halves, setup, teardown_folder),
+		cmocka_unit_test_setup_teardown(no_folder, setup, teardown_folder),
+		cmocka_unit_test_setup_teardown(files_are_read_and_removed, setup, teardown_folder),
+		cmocka_unit_test_setup_teardown(users_are_removed, setup, teardown_folder),
+		cmocka_unit_test_setup_teardown(folders_go_with_the_last, setup, teardown_folder),
+		cmocka_unit_test_setup_teardown(objects_are_listed, setup, teardown_folder),
+		cmocka_unit_test_setup_teardown(leftovers_are_swept, setup, teardown_folder),
+		cmocka_unit_test_setup_teardown(ranges_are_fetched, setup, teardown_folder),
+		cmocka_unit_test_setup_teardown(paths_lead_to_objects, setup, teardown_folder),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

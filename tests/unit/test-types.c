@@ -3,38 +3,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/config.h"
 #include "storage/sniff.h"
 #include "storage/types.h"
-#include "unit.h"
-
-static char root[64];
-static struct fynq_req *rq;
-
-static int
-setup(void **state)
-{
-	static char folder[] = "types-XXXXXX";
-
-	(void)state;
-	strcpy(folder, "types-XXXXXX");
-	assert_non_null(mkdtemp(folder));
-	snprintf(root, sizeof(root), "%s", folder);
-	fynq_config.files_dir = root;
-	rq = fynq_req_new(-1, true);
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	char command[128];
-
-	(void)state;
-	fynq_req_free(&rq);
-	snprintf(command, sizeof(command), "rm -rf %s", root);
-	return system(command);
-}
+#include "folder.h"
 
 /* An upload of these bytes, declared as that; *type_r is what it is found to be. */
 static enum fynq_err
@@ -146,13 +117,44 @@ extensions(void **state)
 	assert_string_equal(fynq_type_extension((struct fynq_str){ 0 }), "");
 }
 
+static void
+names_end_in_an_extension_of_their_type(void **state)
+{
+	static const struct {
+		const char *type, *name, *saved;
+	} rows[] = {
+		{ "application/pdf", "a.pdf", "a.pdf" },
+		{ "application/pdf", "A.PDF", "A.PDF" },
+		{ "application/pdf", "a.html", "a.html.pdf" },
+		{ "application/pdf", "a.pdf.exe", "a.pdf.exe.pdf" },
+		{ "application/pdf", "apdf", "apdf.pdf" },
+		{ "application/pdf", ".pdf", ".pdf.pdf" },
+		{ "application/pdf", "a.pdf ", "a.pdf .pdf" },
+		{ "image/jpeg", "a.jpeg", "a.jpeg" },
+		{ "image/jpeg", "a.png", "a.png.jpg" },
+		{ "text/plain", "CON", "CON.txt" },
+		{ "text/plain", "notes.md", "notes.md" },
+		{ "text/plain", "main.c", "main.c" },
+		{ "text/plain", "run.bat", "run.bat.txt" },
+		{ "text/plain", "run.js", "run.js.txt" },
+		{ "text/html", "a.html", "a.html.bin" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < LENGTH(rows); i++)
+		assert_str(fynq_type_name(rq, fynq_str_of(rows[i].type), fynq_str_of(rows[i].name)),
+		    rows[i].saved);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(types, setup, teardown),
-		cmocka_unit_test_setup_teardown(text, setup, teardown),
-		cmocka_unit_test_setup_teardown(extensions, setup, teardown),
+		cmocka_unit_test_setup_teardown(types, setup_folder, teardown_folder),
+		cmocka_unit_test_setup_teardown(text, setup_folder, teardown_folder),
+		cmocka_unit_test_setup_teardown(extensions, setup_folder, teardown_folder),
+		cmocka_unit_test_setup_teardown(
+		    names_end_in_an_extension_of_their_type, setup_folder, teardown_folder),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

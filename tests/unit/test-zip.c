@@ -5,33 +5,7 @@
 #include <archive_entry.h>
 
 #include "account/zip.h"
-#include "base/config.h"
-#include "unit.h"
-
-static char root[64];
-static struct fynq_req *rq;
-
-static int
-setup(void **state)
-{
-	(void)state;
-	strcpy(root, "zip-XXXXXX");
-	assert_non_null(mkdtemp(root));
-	fynq_config.files_dir = root;
-	rq = fynq_req_new(-1, true);
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	char command[128];
-
-	(void)state;
-	fynq_req_free(&rq);
-	snprintf(command, sizeof(command), "rm -rf %s", root);
-	return system(command);
-}
+#include "folder.h"
 
 /* The next entry is called so and holds that. */
 static void
@@ -121,10 +95,11 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(what_goes_in_comes_out, setup, teardown),
-		cmocka_unit_test_setup_teardown(a_full_disk, setup, teardown),
-		cmocka_unit_test_setup_teardown(given_up, setup, teardown),
-		cmocka_unit_test_setup_teardown(nowhere_to_put_it, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+		    what_goes_in_comes_out, setup_folder, teardown_folder),
+		cmocka_unit_test_setup_teardown(a_full_disk, setup_folder, teardown_folder),
+		cmocka_unit_test_setup_teardown(given_up, setup_folder, teardown_folder),
+		cmocka_unit_test_setup_teardown(nowhere_to_put_it, setup_folder, teardown_folder),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

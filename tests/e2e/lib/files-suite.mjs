@@ -1,6 +1,7 @@
 // What the routes of files must do, wherever the bytes lie: described once, run for each store.
 
 import assert from "node:assert/strict";
+import { randomBytes } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { after, before, describe, it } from "node:test";
 
@@ -13,6 +14,7 @@ import { filePart } from "./form.mjs";
 import { registerAs } from "./people.mjs";
 import { Pictures } from "./pictures.mjs";
 import { assertProblem } from "./problem.mjs";
+import { read } from "./stored.mjs";
 
 /**
  * Describes all of it. `start()` resolves with a stack of the suite's own. `mode` is what differs:
@@ -80,6 +82,25 @@ function describeUploads(suite) {
         notes.map((bytes, i) => [`${i}.txt`, bytes.length, sha256(bytes)]));
       await assertKept(suite, user, json.items.map((file) => file.id));
       assertProblem(await sendAll(on(), user.token, [...notes, note(9)]), 422, "invalid", ["files"]);
+    });
+
+    // Past 4 MB a thread takes the SHA-256, for one file after the other.
+    it("of any size is what was sent, small and large ones in one body", async () => {
+      const { token } = await registerAs(on(), "teacher");
+      const sizes = [3, 4_194_305, 1, 9_437_187, 5_000_011];
+      const files = sizes.map((size) => randomBytes(size).toString("hex").slice(0, size))
+        .map((text) => Buffer.from(text));
+      const { status, text, json } = await sendAll(on(), token, files);
+      assert.equal(status, 201, text);
+      assert.deepEqual(json.items.map((file) => [file.bytes, file.sha256]),
+        files.map((bytes) => [bytes.length, sha256(bytes)]));
+      for (const [i, file] of json.items.entries()) {
+        const { bytes } = await read(on().url + file.url,
+          { headers: { authorization: `Bearer ${token}` } });
+        assert.equal(sha256(bytes), sha256(files[i]));
+      }
+      const alone = Buffer.from(randomBytes(9_876_543).toString("hex"));
+      assert.equal((await stored(on(), token, alone)).sha256, sha256(alone));
     });
 
     it("of one as several is answered as several", async () => {

@@ -47,7 +47,9 @@ const subjects = [
 
 /** The tutor's text for normalised `contents`. */
 export function tutorText(contents) {
-  const last = contents[contents.length - 1].parts;
+  const parts = contents[contents.length - 1].parts;
+  const given = parts.length > 1 && parts[0].text?.startsWith("Passages:\n") ? parts[0].text : "";
+  const last = given ? parts.slice(1) : parts;
   const question = last.map((part) => part.text ?? "").join(" ").trim();
   const pictures = last.filter((part) => part.inlineData);
   const asked = contents.filter((content) => content.role !== "model").length;
@@ -59,6 +61,7 @@ export function tutorText(contents) {
     OPENING,
     pictures.map(describe).join(" "),
     question ? `You ask about “${excerpt(question)}” (question ${asked}).` : "",
+    cite(given),
     "Très bien, we will find it together, step by step 🙂.",
     `A first hint: ${first}`,
     `And a second one: ${second}`,
@@ -114,6 +117,12 @@ function picker(seed) {
 function describe({ inlineData }) {
   const bytes = Buffer.from(inlineData.data, "base64").length;
   return `I see what you attached (${inlineData.mimeType}, ${bytes} bytes).`;
+}
+
+/** The beginning of the first passage that was given, with its number. */
+function cite(given) {
+  const [, n, words] = /^\[(\d+)\] .*?: (".*")$/m.exec(given) ?? [];
+  return n ? `The text that you name says: “${excerpt(JSON.parse(words))}” [${n}].` : "";
 }
 
 function excerpt(question) {

@@ -8,7 +8,7 @@ import { after, before, test } from "node:test";
 import { startStack, waitUntil } from "./lib/fynq.mjs";
 import { lives } from "./lib/processes.mjs";
 
-const ENDPOINTS = ["auth", "chat", "files", "system", "users"];
+const ENDPOINTS = ["auth", "chat", "contents", "files", "system", "users"];
 
 let own;
 

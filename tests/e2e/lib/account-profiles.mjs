@@ -102,7 +102,9 @@ export function describeProfiles(suite) {
       const { token } = await register();
       const usage = await api("GET", "/users/me/usage", { token });
       assert.equal(usage.status, 200);
-      assert.deepEqual(Object.keys(usage.json).sort(), ["bytes", "day", "minute", "saved_tokens"]);
+      assert.deepEqual(Object.keys(usage.json).sort(), [
+        "bytes", "day", "file_bytes", "files", "minute", "saved_tokens", "uploads",
+      ]);
       const file = await api("POST", "/users/me/export", { token });
       assert.equal(file.status, 200, file.text);
       assert.equal(file.headers.get("content-type"), "application/zip");

@@ -41,11 +41,15 @@ export function attackAccess(stackProvider) {
       [alice.id],
     );
     const { chat_id: chat, reply } = asked.json;
-    things = { chat, message: reply.id, session, file: randomUUID() };
+    things = { chat, message: reply.id, session, file: randomUUID(), content: randomUUID() };
     await db.run(
       `insert into public.files (id, user_id, purpose, media_type, bytes, sha256)
        values ($1, $2, 'chat', 'image/png', 1, repeat('a', 64))`,
       [things.file, alice.id],
+    );
+    await db.run(
+      "insert into public.contents (id, author_id, type, title, body) values ($1, $2, 'text', 'T', 'B')",
+      [things.content, alice.id],
     );
   });
 
@@ -55,6 +59,7 @@ export function attackAccess(stackProvider) {
     if (name === "mid" || path.startsWith("/chat/messages/")) return things.message;
     if (path.startsWith("/auth/sessions/")) return things.session;
     if (path.startsWith("/files/")) return things.file;
+    if (path.startsWith("/contents/")) return things.content;
     if (path.startsWith("/chats/")) return things.chat;
     throw new Error(`whose is {${name}} of ${path}?`);
   }
@@ -66,6 +71,7 @@ export function attackAccess(stackProvider) {
          (select to_jsonb(p) from public.profiles p where id = $1) as p,
          (select jsonb_agg(to_jsonb(s)) from auth.sessions s where user_id = $1) as s,
          (select jsonb_agg(to_jsonb(f)) from public.files f where user_id = $1) as f,
+         (select jsonb_agg(to_jsonb(o)) from public.contents o where author_id = $1) as o,
          (select jsonb_agg(to_jsonb(c)) from public.chats c where user_id = $1) as c,
          (select jsonb_agg(to_jsonb(m) order by id)
           from public.messages m where user_id = $1) as m`,
@@ -129,7 +135,7 @@ export function attackAccess(stackProvider) {
           .filter(({ where }) => where === "path")
           .map(({ name }) => [name, thingOf(operation.path, name)]));
         const was = await stateOfAlice();
-        for (const { token } of [mallory, teacher]) {
+        for (const { token } of operation.who === "teacher" ? [teacher] : [mallory, teacher]) {
           assertProblem(await send(operation, { token, given }), 404, "not_found");
         }
         assert.equal(await stateOfAlice(), was);
@@ -267,12 +273,12 @@ export function attackAccess(stackProvider) {
 /** What has nothing to do with who keeps the accounts. */
 export function attackFromPages(stack) {
   const { api, cgi } = stack;
-  let somebody;
-  let someAdmin;
+  const somebody = {}; // One of each role.
 
   before(async () => {
-    somebody = await stack.register();
-    someAdmin = await registerAs(stack, "admin");
+    somebody.user = await stack.register();
+    somebody.teacher = await registerAs(stack, "teacher");
+    somebody.admin = await registerAs(stack, "admin");
   });
 
   describe("a page of another origin", { concurrency: 4 }, () => {
@@ -299,7 +305,7 @@ export function attackFromPages(stack) {
     const takingJson = operations.filter(({ type }) => type === "application/json");
     for (const operation of takingJson) {
       it(`${nameOf(operation)}: a form's media type is refused`, async () => {
-        const { token } = operation.who === "admin" ? someAdmin : somebody;
+        const { token } = somebody[operation.who] ?? somebody.user;
         const { path, body } = requestFor(operation);
         for (const type of ["text/plain", "application/x-www-form-urlencoded"]) {
           const answer = await api(operation.method, path, {

@@ -46,14 +46,14 @@ static const struct fynq_stmt list_tagged = { "list_tagged", FYNQ_AS_SERVICE, FY
  * How many contents are ranked: a word that half of the library has costs no more than one that
  * these have. Those that have it in their head, which is title, tags and description, come first.
  */
-#define MOST "300"
+#define MOST "150"
 
 /*
- * With fewer found than this, titles that merely look like what was asked for follow: two letters
- * of a word that changed places must be near enough, so less is asked for than by default; but not
- * of many words, where an error weighs less and every trigram costs.
+ * Where nothing is found, titles that merely look like what was asked for are: two letters of a
+ * word that changed places must be near enough, so less is asked for than by default; but not of
+ * many words, where an error weighs less and every trigram costs.
  */
-#define FEW "3"
+#define MOST_ALIKE "100"
 
 /* HTML whose only markup is what ts_headline() then adds: no "<" and no quote is left in it. */
 #define ESCAPED_BODY                                                                   \
@@ -138,13 +138,12 @@ static const struct fynq_stmt search_contents = { "search_contents", FYNQ_AS_SER
 	"), alike as materialized ("
 	"  select c.id, (1000 * fynq.resemblance(c.title, $8::text))::int - 1001 as rank"
 	"  from public.contents c"
-	"  where (select count(*) from found) < " FEW
+	"  where not exists (select from found)"
 	"    and exists (select from wanted where not strict)"
 	"    and (select set_config('pg_trgm.word_similarity_threshold',"
 	"      case when length($8::text) > 24 then '0.6' else '0.5' end, true)) is not null"
 	"    and fynq.resembles(c.title, $8::text)"
-	"    and " ASKED_FOR " and c.id not in (select f.id from found f) limit " MOST
-	"), page as materialized ("
+	"    and " ASKED_FOR " limit " MOST_ALIKE "), page as materialized ("
 	"  select a.id, a.rank, row_number() over (order by a.rank desc, a.id desc) as n"
 	"  from (select * from found union all select * from alike) a"
 	"  where $9::text is null or (a.rank, a.id)"
@@ -171,7 +170,7 @@ static const struct fynq_stmt search_contents = { "search_contents", FYNQ_AS_SER
 	"     select case when length(m.start) <= 60 then m.start"
 	"       else regexp_replace(right(m.start, 60), '^\\S*\\s+', '') end"
 	"       || substr(w.body, length(m.start) + 1, case when w.hit and m.start = '' then 1200"
-	"         else 240 end) as body offset 0) t"
+	"         else 180 end) as body offset 0) t"
 	" ) s on true" };
 
 enum fynq_err

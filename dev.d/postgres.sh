@@ -50,7 +50,7 @@ make_cluster() {
 		unix_socket_directories = '$state/pg/run'
 		unix_socket_permissions = 0700
 		max_connections = 200
-		shared_buffers = 128MB
+		shared_buffers = 256MB
 		shared_preload_libraries = 'pg_stat_statements'
 		pg_stat_statements.track = all
 		pg_stat_statements.track_planning = on

@@ -223,7 +223,7 @@ describe("the library", { concurrency: 4 }, () => {
       [false, "No such word at all."]);
   });
 
-  it("typing errors find titles, behind what has the words", async () => {
+  it("typing errors find titles, unless a content has the words", async () => {
     const { teacher, student } = await people;
     let a;
     do a = word(); while (a[6] === a[7]); // Else it is the same with the two changed places.
@@ -231,7 +231,7 @@ describe("the library", { concurrency: 4 }, () => {
     const typo = `${a.slice(0, 6)}${a[7]}${a[6]}${a.slice(8)}`;
     assert.deepEqual(ids(await list(student, { q: typo })), [right.id]);
     const exact = await add(teacher, { title: "Other", body: `About ${typo} alone.` });
-    assert.deepEqual(ids(await list(student, { q: typo })), [exact.id, right.id]);
+    assert.deepEqual(ids(await list(student, { q: typo })), [exact.id]);
   });
 
   it("pages have neither gaps nor doubles while contents are added", async () => {

@@ -323,7 +323,7 @@ describe("from Supabase Storage", () => {
     assert.equal(status, 200, text);
     const url = new URL(json.url);
     assert.ok(json.url.startsWith(remote.stack.storage.url), json.url);
-    assert.equal(url.searchParams.get("download"), "Größe _gpj.txt");
+    assert.equal(url.searchParams.get("download"), "Größe _gpj.txt.jpg");
     const seconds = Date.parse(json.expires_at) / 1000 - Date.now() / 1000;
     assert.ok(seconds > 90 && seconds < 150);
   });

@@ -327,27 +327,27 @@ describe("a picture that is on its way while its user leaves", () => {
     upload = await beginUpload(one);
   });
 
-  it("is stored when the files were removed already: it goes with the account", async () => {
+  it("is refused once the user is being erased", async () => {
     const unlock = await lock("fynq.mails");
     const asked = removePatiently(one.token);
     await isWaiting("fynq.erase_rows");
-    const { status, text } = await upload.finish();
-    assert.equal(status, 201, text);
-    assert.equal((await objectsOf(one)).length, 1);
+    assertProblem(await upload.finish(), 404, "not_found");
+    assert.deepEqual(await objectsOf(one), []);
     await unlock();
     assert.equal((await asked).status, 204);
     await assertNothingOf(one);
   });
 
-  it("has no row yet when the account goes, and its process is killed", async () => {
+  it("has no row yet when its process is killed and the account goes", async () => {
     const unlock = [await lock("fynq.mails"), await lock("public.files")];
-    const asked = removePatiently(one.token);
-    await isWaiting("fynq.erase_rows");
     upload.finish();
     await isWaiting("fynq.upload_end");
     assert.equal((await objectsOf(one)).length, 1);
     upload.process.kill("SIGKILL");
     await once(upload.process, "exit");
+    const asked = removePatiently(one.token);
+    await isWaiting("fynq.erase_rows");
+    assert.deepEqual(await objectsOf(one), []);
     for (const free of unlock) await free();
     assert.equal((await asked).status, 204);
     await assertNothingOf(one);

@@ -20,7 +20,8 @@ import {
 
 const STUDENTS = 200;
 const QUESTIONS = 5;
-const KILLS = ["auth", "chat", "files", "system", "users"].flatMap((name) => [name, name]);
+const KILLS = ["auth", "chat", "contents", "files", "system", "users"]
+  .flatMap((name) => [name, name]);
 KILLS.push("chat", "chat", "postgres", "postgres");
 const MOST_ANSWERS_BETWEEN = 120;
 const STREAMING = 20; // Replies that are being written where their writer is killed.

@@ -53,7 +53,7 @@ static const struct fynq_stmt list_tagged = { "list_tagged", FYNQ_AS_SERVICE, FY
  * word that changed places must be near enough, so less is asked for than by default; but not of
  * many words, where an error weighs less and every trigram costs.
  */
-#define MOST_ALIKE "100"
+#define MOST_ALIKE "50"
 
 /* HTML whose only markup is what ts_headline() then adds: no "<" and no quote is left in it. */
 #define ESCAPED_BODY                                                                   \
@@ -88,10 +88,11 @@ static const struct fynq_stmt plan_once = { "plan_once", FYNQ_AS_SERVICE, FYNQ_R
  * The words of the query as each text search configuration in the library takes them (configs is a
  * walk along its index): all together and the filters to find contents, which is one scan of an
  * index, and those of a content's own language to rank it and to mark its snippet. A query of stop
- * words or of exclusions alone asks for nothing. ranked is small and lies in the row, where search
- * would have to be fetched for each. A rank is a whole number, so that the key (rank, id) of a
- * cursor is exact; what merely looks like the query has one below 1. $8 q, $9 the key, $10 the
- * page's length.
+ * words or of exclusions alone asks for nothing. Who may see a content stands in its row: to learn
+ * that from the index would be to go through most of the library there. ranked is small and lies in
+ * the row, where search would have to be fetched for each. A rank is a whole number, so that the
+ * key (rank, id) of a cursor is exact; what merely looks like the query has one below 1. $8 q, $9
+ * the key, $10 the page's length.
  */
 static const struct fynq_stmt search_contents = { "search_contents", FYNQ_AS_SERVICE,
 	FYNQ_REPEATABLE,
@@ -120,15 +121,16 @@ static const struct fynq_stmt search_contents = { "search_contents", FYNQ_AS_SER
 	"    w.query ~ '<(-|[0-9]+)>|!' as strict"
 	"  from (select '(' || string_agg(distinct '(' || a.words::text || ')', ' | ') || ')'"
 	"     as query from asked a) w"
-	"  cross join (select fynq.content_filter($1, $2, $3, $4, $5, $6, $7) as filter) f"
+	"  cross join (select fynq.content_filter($1, true, $3, $4, $5, $6, $7) as filter) f"
 	"  where w.query is not null"
 	"), heads as materialized ("
 	"  select c.id, c.config, c.ranked from ("
 	"    select * from public.contents c"
-	"    where ts_filter(c.ranked, '{a,b,c}') @@ (select query from wanted) limit " MOST ") c"
+	"    where ts_filter(c.ranked, '{a,b,c}') @@ (select query from wanted) and " SEEN
+	"    limit " MOST ") c"
 	"  where " STRICTLY "), mentions as materialized ("
 	"  select c.id, c.config, c.ranked from ("
-	"    select * from public.contents c where c.search @@ (select query from wanted)"
+	"    select * from public.contents c where c.search @@ (select query from wanted) and " SEEN
 	"    limit (select case when count(*) < " MOST " then " MOST " else 0 end from heads)) c"
 	"  where " STRICTLY "), found as materialized ("
 	"  select f.id, 1 + (1000000 * coalesce(ts_rank(f.ranked, a.words), 0))::int as rank"

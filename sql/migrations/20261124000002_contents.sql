@@ -184,7 +184,8 @@ comment on function fynq.content_filter(uuid, boolean, text, text, uuid, text, t
 
 -- Before a row is stored: its tags in one form, its state where the text or its language is another
 -- one, and what it is found by. A long text takes longer to be stemmed than a request may, so in
--- another language it is read again, and found by its old words until that is done. Runs as its owner, since who may write contents may call nothing of fynq.
+-- another language it is read again, and found by its old words until that is done. Runs as its owner,
+-- since who may write contents may call nothing of fynq.
 create function fynq.on_content_change() returns trigger
 language plpgsql security definer set search_path = '' as $$
 declare

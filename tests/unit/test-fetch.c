@@ -110,8 +110,9 @@ start_server(void *(*serve_one_)(void *))
 static void
 wait_for_end(void)
 {
-	while (server.open > server.open_before)
+	for (int ms = 0; server.open > server.open_before && ms < 30000; ms++)
 		usleep(1000);
+	assert_true(server.open <= server.open_before);
 }
 
 static void

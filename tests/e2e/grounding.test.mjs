@@ -10,6 +10,7 @@ import { putContent, readContent, stateOf, whenRead } from "./lib/library.mjs";
 import * as pdf from "./lib/pdf.mjs";
 import { registerAs } from "./lib/people.mjs";
 import { assertProblem } from "./lib/problem.mjs";
+import { admitted, download } from "./lib/takeout.mjs";
 import { unzip } from "./lib/zip.mjs";
 
 const TUTOR = [{ tutor: true }];
@@ -355,11 +356,9 @@ it("what was named and cited is in a chat's file, in the archive, and goes with 
   assert.equal(reply.citations.length, 1);
   const file = await read(who.token, `/chats/${chat}/export`);
   assert.deepEqual(file.messages, [message, reply]);
-  const response = await fetch(`${stack.url}/api/v1/users/me/export`, {
-    method: "POST", headers: { authorization: `Bearer ${who.token}` },
-  });
-  assert.equal(response.status, 200);
-  const files = await unzip(Buffer.from(await response.arrayBuffer()));
+  const archive = await admitted(() => download(who.token));
+  assert.equal(archive.status, 200, archive.body.toString());
+  const files = await unzip(archive.body);
   const name = Object.keys(files).find((path) => path.includes(chat));
   const archived = JSON.stringify(JSON.parse(files[name]));
   assert.ok(archived.includes(`"content_ids":["${content}"]`), archived);

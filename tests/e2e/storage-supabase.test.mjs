@@ -15,6 +15,7 @@ import { startStack, waitUntil } from "./lib/fynq.mjs";
 import { Pictures } from "./lib/pictures.mjs";
 import { assertProblem } from "./lib/problem.mjs";
 import { execute } from "./lib/stack.mjs";
+import { download } from "./lib/takeout.mjs";
 import { unzip } from "./lib/zip.mjs";
 
 const TOP = fileURLToPath(new URL("../../", import.meta.url));
@@ -465,13 +466,7 @@ describe("the service", { concurrency: 2 }, () => {
     await shown(other);
     await fake.put(newKey(student.id), Buffer.from("of no row"));
     const wanted = await fake.read(key);
-    const request = http.request(`${own.url}/api/v1/users/me/export`, { method: "POST",
-      headers: { authorization: `Bearer ${student.token}` }, agent: false });
-    request.end();
-    const [response] = await new Promise((resolve) => {
-      request.on("response", (...args) => resolve(args));
-    });
-    const files = await unzip(Buffer.concat(await response.toArray()));
+    const files = await unzip((await download(student.token, own)).body);
     assert.ok(Object.values(files).some((bytes) => bytes.equals(wanted)), "the file is there");
     const erased = await own.api("DELETE", "/users/me", { token: student.token });
     assert.ok(erased.status < 300, erased.text);

@@ -3,7 +3,6 @@
 import assert from "node:assert/strict";
 import { createHash, randomUUID } from "node:crypto";
 import { mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
-import http from "node:http";
 import path from "node:path";
 import { after, before, describe, it } from "node:test";
 
@@ -12,29 +11,11 @@ import { api, cgi, db, register, stack, startStack, waitUntil } from "./lib/fynq
 import { filePart, form } from "./lib/form.mjs";
 import { Pictures } from "./lib/pictures.mjs";
 import { assertProblem } from "./lib/problem.mjs";
+import { admitted, download, EXPORT } from "./lib/takeout.mjs";
 import { unzip } from "./lib/zip.mjs";
 
-const EXPORT = "/users/me/export";
-
-/** A body as bytes: {status, headers (Node's), body}. */
-async function download(token, on = stack) {
-  const request = http.request(`${on.url}/api/v1${EXPORT}`, {
-    method: "POST",
-    headers: { authorization: `Bearer ${token}` },
-    agent: false,
-  });
-  request.end();
-  const response = await new Promise((resolve, reject) => {
-    request.on("response", resolve);
-    request.on("error", reject);
-  });
-  const chunks = [];
-  for await (const chunk of response) chunks.push(chunk);
-  return { status: response.statusCode, headers: response.headers, body: Buffer.concat(chunks) };
-}
-
 async function taken(token, on = stack) {
-  const { status, headers, body } = await download(token, on);
+  const { status, headers, body } = await admitted(() => download(token, on));
   assert.equal(status, 200, body.toString());
   return { headers, files: await unzip(body) };
 }
@@ -211,7 +192,7 @@ describe("an export", { concurrency: 3 }, () => {
   it("is made a few times an hour, one at a time", async () => {
     const { token, id } = await register();
     for (let i = 0; i < 5; i += 1) await taken(token);
-    const refused = await api("POST", EXPORT, { token });
+    const refused = await admitted(() => api("POST", EXPORT, { token }));
     assertProblem(refused, 429, "rate_limited");
     const wait = Number(refused.headers.get("retry-after"));
     assert.ok(wait > 3500 && wait <= 3600, `Retry-After: ${wait}`);
@@ -220,7 +201,7 @@ describe("an export", { concurrency: 3 }, () => {
     await taken(token);
     const soon = "busy_until = now() + interval '20 s'";
     await db.run(`update fynq.exports set ${soon} where user_id = $1`, [id]);
-    const running = await api("POST", EXPORT, { token });
+    const running = await admitted(() => api("POST", EXPORT, { token }));
     assertProblem(running, 429, "rate_limited");
     assert.equal(running.headers.get("retry-after"), "10");
     const ended = "busy_until = now() - interval '1 s'";

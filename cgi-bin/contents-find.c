@@ -27,16 +27,14 @@ static const struct fynq_stmt list_contents = { "list_contents", FYNQ_AS_SERVICE
 	" case when count(*) > $9::int then (array_agg(c.id order by c.n))[$9::int]::text end"
 	" from page c" };
 
-/*
- * The same of a tag, from the index: few contents have it, so the walk along the ids would be long.
- * Whoever sees all still names the tag.
+/* The same of a tag, from the index: few contents have it, so the walk along the ids would be long.
  */
 static const struct fynq_stmt list_tagged = { "list_tagged", FYNQ_AS_SERVICE, FYNQ_REPEATABLE,
 	"with page as materialized ("
 	"  select c.*, row_number() over (order by c.id desc) as n from public.contents c"
-	"  where c.id in (select t.id from public.contents t where t.search @@"
-	"   fynq.content_filter($1, $2, $3, $4, $5, $6, $7)::tsquery"
-	"   and ($8::text is null or t.id < $8::uuid) order by t.id desc limit $9::int + 1)"
+	"  where c.id in (select c.id from public.contents c where c.search @@"
+	"   fynq.content_filter($3, $4, $5, $6, $7)::tsquery and " SEEN
+	"   and ($8::text is null or c.id < $8::uuid) order by c.id desc limit $9::int + 1)"
 	") select coalesce(json_agg(json_build_object(" CONTENT_MEMBERS ", 'snippet', null)"
 	"   order by c.n) filter (where c.n <= $9::int), '[]'),"
 	" case when count(*) > $9::int then (array_agg(c.id order by c.n))[$9::int]::text end"
@@ -121,7 +119,7 @@ static const struct fynq_stmt search_contents = { "search_contents", FYNQ_AS_SER
 	"    w.query ~ '<(-|[0-9]+)>|!' as strict"
 	"  from (select '(' || string_agg(distinct '(' || a.words::text || ')', ' | ') || ')'"
 	"     as query from asked a) w"
-	"  cross join (select fynq.content_filter($1, true, $3, $4, $5, $6, $7) as filter) f"
+	"  cross join (select fynq.content_filter($3, $4, $5, $6, $7) as filter) f"
 	"  where w.query is not null"
 	"), heads as materialized ("
 	"  select c.id, c.config, c.ranked from ("

@@ -107,15 +107,20 @@ check_written(struct fynq_req *rq, struct fynq_str type, struct fynq_str author,
 #define TAGS	       TAGS_OF("coalesce($9::jsonb, '[]')")
 #define GIVEN_TAGS     TAGS_OF("g -> 'tags'")
 
-/* Nothing where an Idempotency-Key was claimed before. $1 id, $2 to $10 its members. */
+/*
+ * Nothing where an Idempotency-Key was claimed before. What a day has room for is counted where the
+ * row is added, so that a refusal takes the claim back, too. $1 id, $2 to $10 its members, $11 the
+ * contents of a day.
+ */
 static const struct fynq_stmt add_content = { "add_content", FYNQ_AS_USER, FYNQ_ONCE,
 	"insert into public.contents as c (id, author_id, type, title, description, body, file_id,"
 	"  url, language, tags, published)"
 	" select $1::uuid, auth.uid(), $2::text, $3::text, $4::text, $5::text, $6::uuid, $7::text,"
 	"  coalesce($8::text, 'und'), " TAGS ", $10::boolean"
 	" where current_setting('fynq.go', true) is distinct from 'f'"
+	"  and set_config('fynq.contents_day', $11::text, true) is not null"
 	" returning " CONTENT_JSON ", fynq.etag(c.updated_at)" };
-enum { ADD_ARGS = 10 };
+enum { ADD_ARGS = 11 };
 
 static enum fynq_err
 reply_added(struct fynq_req *rq, const struct fynq_uuid *id, const struct fynq_rows *rows)
@@ -139,6 +144,14 @@ replay_content(struct fynq_req *rq, const struct fynq_uuid *id)
 	return reply_added(rq, id, &rows);
 }
 
+static enum fynq_err
+refuse_more(struct fynq_req *rq)
+{
+	rq->problem.retry_after = fynq_clock_day_left();
+	return fynq_fail(rq, FYNQ_E_RATE_LIMITED, "There is a limit of %lld contents a day (UTC).",
+	    (long long)fynq_config.contents_day);
+}
+
 /* What waits to be read is read also if nobody is woken, a little later. */
 enum fynq_err
 post_content(struct fynq_req *rq, const void *in_)
@@ -147,12 +160,17 @@ post_content(struct fynq_req *rq, const void *in_)
 	struct fynq_uuid id = fynq_uuid_new();
 	const struct fynq_str args[ADD_ARGS] = { fynq_uuid_str(&id), in->type, in->title,
 		in->description, in->body, fynq_uuid_str(&in->file_id), in->url, in->language,
-		in->tags.text, fynq_arg_bool(in->published) };
+		in->tags.text, fynq_arg_bool(in->published),
+		fynq_arg_int(rq, fynq_config.contents_day) };
 	struct fynq_earlier earlier;
 	struct fynq_rows rows;
+	enum fynq_err e;
 
 	FYNQ_TRY(check_written(rq, in->type, rq->caller.id, in, true));
-	FYNQ_TRY(fynq_claim_make(rq, &id, &add_content, args, ADD_ARGS, &earlier, &rows));
+	e = fynq_claim_make(rq, &id, &add_content, args, ADD_ARGS, &earlier, &rows);
+	if (e == FYNQ_E_RATE_LIMITED)
+		return refuse_more(rq);
+	FYNQ_TRY(e);
 	if (earlier.chat.text[0] != '\0')
 		return replay_content(rq, &earlier.chat);
 	fynq_reading_wake();

@@ -12,8 +12,11 @@ static const char *const yes_or_no[] = { "true", "false", NULL };
 
 static const struct fynq_field list_in[] = {
 	FYNQ_FIELD(list_in, q, FYNQ_IN_QUERY,
-	    "Contents with these words, the best first; see docs/library.md. Without it the newest "
-	    "come first.",
+	    "Contents with these words, the best first; of words that very many contents have, "
+	    "some "
+	    "hundreds at most, and next_cursor is null behind them: see docs/library.md. Without "
+	    "it "
+	    "the newest come first.",
 	    .format = FYNQ_F_LINE, .max = 200),
 	FYNQ_FIELD(list_in, type, FYNQ_IN_QUERY, "Those of a type.", .values = types),
 	FYNQ_FIELD(list_in, tag, FYNQ_IN_QUERY, "Those with this tag, in upper or lower case.",
@@ -106,7 +109,8 @@ static const struct fynq_field content_out[] = {
 	FYNQ_FIELD_END,
 };
 
-static const enum fynq_err post_errors[] = { FYNQ_E_CONFLICT, FYNQ_OK };
+static const enum fynq_err post_errors[] = { FYNQ_E_NOT_FOUND, FYNQ_E_KEY_REUSED,
+	FYNQ_E_RATE_LIMITED, FYNQ_OK };
 static const enum fynq_err patch_errors[] = { FYNQ_E_PRECONDITION_FAILED, FYNQ_OK };
 
 static const struct fynq_route routes[] = {

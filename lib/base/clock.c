@@ -140,6 +140,12 @@ fynq_date_age(struct fynq_str date)
 	       (tm.tm_mon + 1 < m || (tm.tm_mon + 1 == m && tm.tm_mday < d));
 }
 
+int
+fynq_clock_day_left(void)
+{
+	return DAY - (int)(fynq_clock_now_us() / 1000000 % DAY);
+}
+
 /* The n-th Sunday of a month (0 = January), as a day of the month. */
 static int
 nth_sunday(int year, int month, int n)

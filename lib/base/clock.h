@@ -33,6 +33,9 @@ bool fynq_date_parse(struct fynq_str s, int *year_r, int *month_r, int *day_r);
 /* Whole years from a date that fynq_date_parse() accepts to today in UTC; negative if ahead. */
 int fynq_date_age(struct fynq_str date);
 
+/* Seconds until the day ends in UTC, 1 to 86,400. */
+int fynq_clock_day_left(void);
+
 /*
  * The day in Pacific time, by which Google counts quotas of a day, that holds now (Unix time, at
  * least a day): days since 1970-01-01. *left_r becomes the seconds to its end, 1 to 90,000;

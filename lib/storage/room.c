@@ -25,8 +25,6 @@ enum {
 		2 * FYNQ_MULTIPART_AROUND
 };
 
-enum { DAY_SECONDS = 86400 };
-
 static const struct fynq_limits *const of_role[] = {
 	[FYNQ_ANYONE] = &fynq_config.files_student,
 	[FYNQ_USER] = &fynq_config.files_student,
@@ -57,7 +55,7 @@ fynq_room_refusal(
 	if (fynq_str_eq(limit, FYNQ_STR("storage_files")))
 		return fynq_fail(
 		    rq, FYNQ_E_STORAGE_QUOTA, "You may have %.*s files.", FYNQ_STR_ARG(most));
-	rq->problem.retry_after = DAY_SECONDS - (int)(fynq_clock_now_us() / 1000000 % DAY_SECONDS);
+	rq->problem.retry_after = fynq_clock_day_left();
 	return fynq_fail(rq, FYNQ_E_RATE_LIMITED, "There is a limit of %.*s files a day (UTC).",
 	    FYNQ_STR_ARG(most));
 }

@@ -77,7 +77,7 @@ create table public.contents (
   description text check (char_length(description) <= 2000),
   body text check (char_length(body) between 1 and 200000),
   file_id uuid,
-  url text check (char_length(url) <= 2048),
+  url text check (char_length(url) <= 2048 and url ~ '^https://'),
   language text not null default 'und' check (char_length(language) between 1 and 35),
   tags text[] not null default '{}',
   published boolean not null default false,
@@ -167,19 +167,18 @@ language sql stable parallel safe set search_path = '' as $$
 $$;
 comment on function fynq.content_marks(public.contents) is 'Filters as words of the index.';
 
--- What one filters by as a part of a query; null where there is nothing to filter by. Whom drafts are
--- hidden from sees what is published and what is their own. No search_path: it is to be inlined.
-create function fynq.content_filter(caller uuid, everything boolean, type text, tag text,
-  author uuid, language text, published text) returns text
+-- What one filters by as a part of a query; null where there is nothing to filter by. No search_path:
+-- it is to be inlined.
+create function fynq.content_filter(type text, tag text, author uuid, language text, published text)
+returns text
 language sql immutable parallel safe as $$
   select nullif(concat_ws(' & ',
-    case when not everything then '(''#published'' | ''#author=' || caller || ''')' end,
     (select string_agg('''' || replace(replace(m, '\', '\\'), '''', '''''') || '''', ' & ')
      from unnest(array['#type=' || type, '#tag=' || lower(btrim(tag)), '#author=' || author,
        '#language=' || lower(language)]) m where m is not null),
     case published when 'true' then '''#published''' when 'false' then '!''#published''' end), '')
 $$;
-comment on function fynq.content_filter(uuid, boolean, text, text, uuid, text, text) is
+comment on function fynq.content_filter(text, text, uuid, text, text) is
   'Filters of a search, as text of a tsquery.';
 
 -- Before a row is stored: its tags in one form, its state where the text or its language is another
@@ -267,6 +266,31 @@ end
 $$;
 comment on function fynq.on_content_changed() is 'After another text: the old one''s passages go.';
 
+-- How many of the contents that are there a teacher may have added today: fynq.contents_day, and who
+-- does not come by the service, which sets it, as by PostgREST, is bound, too; 0 is no limit. After
+-- the row's own work, so that the lock, which makes an author's contents one after the other, is not
+-- held for that. PT429 is what PostgREST answers with 429.
+create function fynq.on_content_added() returns trigger
+language plpgsql set search_path = '' as $$
+declare
+  most int := coalesce(nullif(current_setting('fynq.contents_day', true), ''), '200')::int;
+  today timestamptz := date_trunc('day', now() at time zone 'UTC') at time zone 'UTC';
+begin
+  if most > 0 and fynq.app_role() = 'teacher' then
+    perform pg_advisory_xact_lock(hashtext('contents'), hashtext(new.author_id::text));
+    if (select count(*) > most from public.contents c
+        where c.author_id = new.author_id and c.created_at >= today) then
+      raise exception 'at most % contents a day', most using errcode = 'PT429';
+    end if;
+  end if;
+  return null;
+end
+$$;
+comment on function fynq.on_content_added() is 'After insert of a content: not too many a day.';
+
+create trigger contents_added after insert on public.contents
+  for each row execute function fynq.on_content_added();
+
 create trigger contents_changed
   after update of type, body, file_id on public.contents for each row
   when (new.type <> old.type or new.body is distinct from old.body
@@ -275,10 +299,10 @@ create trigger contents_changed
 
 revoke all on function fynq.resembles(text, text), fynq.resemblance(text, text),
   fynq.text_config(text), fynq.text_vector(regconfig, text), fynq.content_marks(public.contents),
-  fynq.content_filter(uuid, boolean, text, text, uuid, text, text),
-  fynq.on_content_change(), fynq.on_content_changed() from public;
+  fynq.content_filter(text, text, uuid, text, text),
+  fynq.on_content_change(), fynq.on_content_changed(), fynq.on_content_added() from public;
 grant execute on function fynq.resembles(text, text), fynq.resemblance(text, text),
-  fynq.text_config(text), fynq.content_filter(uuid, boolean, text, text, uuid, text, text)
+  fynq.text_config(text), fynq.content_filter(text, text, uuid, text, text)
   to service_role;
 
 create index contents_author_id_id_idx on public.contents (author_id, id desc);
@@ -335,9 +359,10 @@ drop table public.content_passages;
 drop function fynq.content_marks(public.contents);
 drop table public.contents;
 alter table public.files drop constraint files_id_user_id_key;
+drop function fynq.on_content_added();
 drop function fynq.on_content_changed();
 drop function fynq.on_content_change();
-drop function fynq.content_filter(uuid, boolean, text, text, uuid, text, text);
+drop function fynq.content_filter(text, text, uuid, text, text);
 drop function fynq.text_vector(regconfig, text);
 drop function fynq.text_config(text);
 drop function fynq.resemblance(text, text);

@@ -1,7 +1,7 @@
 -- The library: what a row must be, how its tags and what it is found by are kept, what goes with what.
 begin;
 \ir common.psql
-select plan(36);
+select plan(41);
 
 -- The configurations of languages.
 select is(fynq.text_config(l.tag), l.config::regconfig, format('%s is %s', l.tag, l.config))
@@ -28,8 +28,23 @@ from (values
   ('pdf', 'null', 'pg_temp.id(11)', 'null', '23503 contents_file_fkey', 'a pdf of somebody else'),
   ('video', 'null', 'null', '''https://youtu.be/x''', '1', 'a video that is a link'),
   ('video', 'null', 'pg_temp.id(10)', '''https://youtu.be/x''', '23514 contents_of_type',
-    'a video that is both')
+    'a video that is both'),
+  ('video', 'null', 'null', '''javascript:alert(1)''', '23514 contents_url_check',
+    'a video that is a script')
 ) as v (type, body, file, url, outcome, what);
+
+-- What a teacher may add a day; who comes by another way than fynq's is bound, too.
+select is(pg_temp.attempt(b.who, format(
+    'insert into public.contents (id, author_id, type, title, body)
+     select gen_random_uuid(), %L, ''text'', ''Light'', ''x'' from generate_series(1, %s)
+     where set_config(''fynq.contents_day'', %L, true) is not null',
+    pg_temp.uid(b.who), b.n, b.most)), b.outcome, b.what)
+from (values
+  ('teacher', 2, '2', '2', 'as many as are left'),
+  ('teacher', 3, '2', 'PT429', 'one too many'),
+  ('teacher', 201, '', 'PT429', 'one too many where nobody says how many'),
+  ('admin', 3, '2', '3', 'an admin may add more')
+) as b (who, n, most, outcome, what);
 
 insert into public.contents (id, author_id, type, title, body, file_id, language, tags, published)
 values (pg_temp.id(20), pg_temp.uid('teacher'), 'text', 'Plants', 'They are growing.', null, 'en',

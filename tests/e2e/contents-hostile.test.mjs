@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { before, describe, it } from "node:test";
 
-import { api, db, register, stack, waitUntil } from "./lib/fynq.mjs";
+import { api, cgi, db, register, stack, waitUntil } from "./lib/fynq.mjs";
 import { putContent } from "./lib/library.mjs";
 import { pdf } from "./lib/pdf.mjs";
 import { registerAs } from "./lib/people.mjs";
@@ -97,6 +97,65 @@ describe("many at once", () => {
       assertProblem(await send(method, `/contents/${id}`, body), 404, "not_found");
       await gone;
     }
+  });
+});
+
+describe("how many a day", () => {
+  const post = ({ token }, headers = {}, title = "Light") => cgi("contents", "POST", "/api/v1/contents", {
+    token, headers, body: { ...TEXT, title }, environment: { FYNQ_CONTENTS_DAY: "3" },
+  });
+  const kept = async ({ id }) =>
+    (await db.query("select id from contents where author_id = $1", [id])).map((row) => row.id);
+
+  /** So many posts, none of which gets further than its row before all of them are there. */
+  async function atOnce(who, n) {
+    const held = db.run(
+      `begin; select from auth.users where id = $1 for update;
+       do $$ begin
+         for i in 1..1000 loop
+           exit when ${n} = (select count(*) from pg_stat_activity
+             where pg_backend_pid() = any (pg_blocking_pids(pid)));
+           perform pg_sleep(0.01), pg_stat_clear_snapshot();
+         end loop;
+       end $$;
+       commit;`, [who.id]);
+    await waitUntil(async () => (await db.query(
+      `select 1 from pg_locks l join pg_class r on r.oid = l.relation
+       where r.relname = 'users' and l.mode = 'RowShareLock'`)).length > 0);
+    const answers = await Promise.all(Array.from({ length: n }, () => post(who)));
+    await held;
+    return answers;
+  }
+
+  it("a teacher may add is exact, whoever asks at once; a day later there is room again", async () => {
+    const [who, admin] = await Promise.all(["teacher", "admin"].map((role) => registerAs(stack, role)));
+    const answers = await atOnce(who, 8);
+    assert.deepEqual(counted(answers), { 201: 3, 429: 5 });
+    const refused = answers.find(({ status }) => status === 429);
+    assertProblem(refused, 429, "rate_limited");
+    assert.match(refused.json.detail, /limit of 3 contents a day/);
+    const wait = Number(refused.headers.get("retry-after"));
+    assert.ok(wait >= 1 && wait <= 86400, String(wait));
+    const [first] = await kept(who);
+    assert.equal((await kept(who)).length, 3);
+    assert.equal((await send("PATCH", `/contents/${first}`, { title: "Dark" }, { who })).status, 200);
+    await db.run("update contents set created_at = created_at - interval '1 day' where id = $1", [first]);
+    assert.deepEqual(counted([await post(who), await post(who)]), { 201: 1, 429: 1 });
+    assert.deepEqual(counted(await Promise.all(Array.from({ length: 5 }, () => post(admin)))), { 201: 5 });
+  });
+
+  it("a refusal leaves its Idempotency-Key free, and what a key has added is told again", async () => {
+    const who = await registerAs(stack, "teacher");
+    const keys = ["a", "b", "c", "d"].map((name) => ({ "idempotency-key": `${name} ${who.id}` }));
+    const before = [];
+    for (const key of keys) before.push(await post(who, key));
+    assert.deepEqual(before.map(({ status }) => status), [201, 201, 201, 429]);
+    const again = await post(who, keys[2]);
+    assert.deepEqual([again.status, again.json.id], [201, before[2].json.id]);
+    await send("DELETE", `/contents/${before[0].json.id}`, undefined, { who });
+    assert.equal((await post(who, keys[3])).status, 201);
+    assertProblem(await post(who, keys[3], "Another"), 409, "idempotency_key_reused");
+    assert.equal((await kept(who)).length, 3);
   });
 });
 

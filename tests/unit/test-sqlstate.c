@@ -51,6 +51,8 @@ knows_each_code(void **state)
 		{ "XX000", FYNQ_E_INTERNAL, FATAL },		 /* internal error */
 		{ "XX001", FYNQ_E_INTERNAL, FATAL },		 /* data corrupted */
 		{ "P0001", FYNQ_E_INTERNAL, NEITHER },		 /* raise exception */
+		{ "PT429", FYNQ_E_RATE_LIMITED, NEITHER },	 /* our own */
+		{ "PT42", FYNQ_E_INTERNAL, NEITHER },
 		{ "ZZZZZ", FYNQ_E_INTERNAL, NEITHER },
 		{ "00000", FYNQ_E_INTERNAL, NEITHER },
 		{ "2", FYNQ_E_INTERNAL, NEITHER },

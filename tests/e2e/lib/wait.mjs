@@ -3,7 +3,7 @@
 import { setTimeout as pause } from "node:timers/promises";
 
 /** Asks condition() until it gives something true, and resolves with that. */
-export async function waitUntil(condition, { timeoutMs = 10000, everyMs = 20, what = "" } = {}) {
+export async function waitUntil(condition, { timeoutMs = 30000, everyMs = 20, what = "" } = {}) {
   const deadline = performance.now() + timeoutMs;
   for (;;) {
     const result = await condition();

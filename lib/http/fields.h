@@ -16,10 +16,10 @@
  *
  * The member's C type decides the field's type. A member that was not sent stays zero: an absent
  * string, an absent id, false, 0, or what .fallback says; the fd of an absent file is -1. Texts
- * come as they were sent, except that ids are in lower case and that objects and arrays are written
- * compactly. Every fault names the field as a client knows it ("title", "preferences"), an item
- *with its place counted from 0 ("tags.3", "files.0"), and has one of these codes: missing, unknown,
- * type, too_short, too_long, too_small, too_large, format, value, not_unique.
+ * come as they were sent, except that ids are in lower case and that objects and arrays are
+ * written compactly. Every fault names the field as a client knows it ("title", "preferences"), an
+ * item with its place counted from 0 ("tags.3", "files.0"), and has one of these codes: missing,
+ * unknown, type, too_short, too_long, too_small, too_large, format, value, not_unique.
  */
 #ifndef FYNQ_HTTP_FIELDS_H
 #define FYNQ_HTTP_FIELDS_H

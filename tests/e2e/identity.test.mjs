@@ -35,10 +35,11 @@ const age = (token, seconds) =>
 describe("register and login", { concurrency: 4 }, () => {
   it("the day of the eighteenth birthday is the first", async () => {
     const born = (days) => {
-      const date = new Date();
-      date.setUTCFullYear(date.getUTCFullYear() - 18, date.getUTCMonth(),
-        date.getUTCDate() + days);
-      return date.toISOString().slice(0, 10);
+      const now = new Date();
+      const [year, month] = [now.getUTCFullYear() - 18, now.getUTCMonth()];
+      // A year without February 29 has its last day instead.
+      const day = Math.min(now.getUTCDate(), new Date(Date.UTC(year, month + 1, 0)).getUTCDate());
+      return new Date(Date.UTC(year, month, day + days)).toISOString().slice(0, 10);
     };
     const ask = (days) => api("POST", "/auth/register", {
       body: { email: email(), password, birth_date: born(days) },

@@ -150,8 +150,15 @@ describe("refresh", { concurrency: 4 }, () => {
   });
 
   it("fifty at once with one token: all are answered, and the session lives", async () => {
-    const { refreshToken, id } = await register();
-    const answers = await Promise.all(Array.from({ length: 50 }, () => refresh(refreshToken)));
+    let id, answers;
+    // Within the ten seconds for which the token works again; a busy machine has several tries.
+    for (let tries = 5, took = Infinity; took > 10000 && tries > 0; tries -= 1) {
+      const student = await register();
+      const began = performance.now();
+      answers = await Promise.all(Array.from({ length: 50 }, () => refresh(student.refreshToken)));
+      took = performance.now() - began;
+      ({ id } = student);
+    }
     assert.deepEqual(new Set(answers.map(({ status }) => status)), new Set([200]));
     const tokens = answers.map(({ json }) => json.refresh_token);
     assert.equal(new Set(tokens).size, 50);

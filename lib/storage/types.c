@@ -41,8 +41,10 @@ static const struct type {
 		".tex", ".bib", ".log", ".diff", ".patch", ".c", ".h", ".cc", ".cpp", ".hpp",
 		".java"),
 	    OWN,
-	    /* A browser calls a file what its system does: a CSV, where there is Excel, its.
-	     * libmagic takes for a letter what begins as one, such as "Date:" or "Article 1". */
+	    /*
+	     * A browser calls a file what its system does: a CSV, where there is Excel, its.
+	     * libmagic takes for a letter what begins as one, such as "Date:" or "Article 1".
+	     */
 	    .names = NAMES("text/markdown", "text/x-markdown", "text/x-rst", "text/csv",
 		"application/csv", "application/vnd.ms-excel", "text/tab-separated-values",
 		"application/json", "text/vtt", "application/x-subrip", "text/x-tex",

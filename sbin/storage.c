@@ -113,6 +113,8 @@ migrate(struct fynq_req *rq, void *arg)
 	struct fynq_copied c = { 0 };
 	enum fynq_err e;
 
+	if (call->to->check != NULL)
+		FYNQ_TRY(call->to->check(rq));
 	FYNQ_TRY(begin_rows(rq));
 	e = fynq_copy_run(rq, from, call->to, &watch, &c);
 	clear_progress();

@@ -9,19 +9,6 @@ struct fynq_keys {
 	FILE *file;
 };
 
-bool
-fynq_key_parse(struct fynq_str key, struct fynq_key_parts *parts_r)
-{
-	struct fynq_str user, id;
-
-	fynq_str_cut(key, '/', &user, &id);
-	if (!fynq_uuid_parse(user, &parts_r->user) || !fynq_uuid_parse(id, &parts_r->id))
-		return false;
-	snprintf(
-	    parts_r->text, sizeof(parts_r->text), "%s/%s", parts_r->user.text, parts_r->id.text);
-	return true;
-}
-
 static void
 close_file(void *file)
 {

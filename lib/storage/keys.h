@@ -5,17 +5,7 @@
 #ifndef FYNQ_STORAGE_KEYS_H
 #define FYNQ_STORAGE_KEYS_H
 
-#include "base/ids.h"
-#include "http/request.h"
-
-/* A key taken apart: USER/ID, NUL-terminated. */
-struct fynq_key_parts {
-	struct fynq_uuid user, id;
-	char text[2 * sizeof(struct fynq_uuid)];
-};
-
-/* False where it is none. */
-bool fynq_key_parse(struct fynq_str key, struct fynq_key_parts *parts_r);
+#include "storage/store.h"
 
 struct fynq_keys;
 

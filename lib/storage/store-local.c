@@ -55,17 +55,16 @@ fynq_local_folders(
 static enum fynq_err
 find_place(struct fynq_req *rq, struct fynq_str key, struct fynq_local_place *place_r)
 {
-	struct fynq_str user_text, id_text;
-	struct fynq_uuid user, id;
+	struct fynq_key_parts parts;
 
-	fynq_str_cut(key, '/', &user_text, &id_text);
-	if (!fynq_uuid_parse(user_text, &user) || !fynq_uuid_parse(id_text, &id)) {
+	if (!fynq_key_parse(key, &parts)) {
 		fynq_log(FYNQ_LOG_ERROR, "storage", "a key is not USERID/OBJECTID");
 		return fynq_fail(rq, FYNQ_E_STORAGE_UNAVAILABLE, NULL);
 	}
-	fynq_local_folders(rq, &user, place_r);
-	place_r->id = fynq_arena_strdup(rq->arena, fynq_uuid_str(&id));
-	place_r->object = fynq_arena_printf(rq->arena, "%s/%s", place_r->folders[2], id.text).p;
+	fynq_local_folders(rq, &parts.user, place_r);
+	place_r->id = fynq_arena_strdup(rq->arena, fynq_uuid_str(&parts.id));
+	place_r->object = fynq_arena_printf(rq->arena, "%s/%s", place_r->folders[2], parts.id.text)
+			      .p;
 	return FYNQ_OK;
 }
 

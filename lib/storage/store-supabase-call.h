@@ -48,9 +48,6 @@ enum fynq_err fynq_supabase_odd(struct fynq_req *rq, const struct fynq_supabase_
 /* The string that a member of an object holds; absent where it is missing or no string. */
 struct fynq_str fynq_supabase_text(struct json_object *json, const char *name);
 
-/* Whether it is USERID/OBJECTID, two UUIDs; no other becomes a path. */
-bool fynq_supabase_is_key(struct fynq_str key);
-
 /* The rest of the store, in store-supabase-list.c. */
 enum fynq_err fynq_supabase_remove_user(struct fynq_req *rq, struct fynq_str user);
 enum fynq_err fynq_supabase_list(struct fynq_req *rq, fynq_store_visit *visit, void *arg);

@@ -180,8 +180,9 @@ visit_page(struct fynq_req *rq, struct fynq_arena *a, struct json_object *object
 	for (size_t i = 0; i < n; i++) {
 		struct json_object *object = json_object_array_get_idx(objects, i);
 		struct fynq_str key = fynq_supabase_text(object, "name");
+		struct fynq_key_parts parts;
 
-		if (fynq_supabase_is_key(key) &&
+		if (fynq_key_parse(key, &parts) &&
 		    !visitor->visit(visitor->arg, key, bytes_of(object), changed_at(object)))
 			return fynq_fail(rq, FYNQ_E_INTERRUPTED, NULL);
 	}

@@ -20,20 +20,13 @@ enum { URL_MAX = 8192 };
 /* Asked until it is so, and then not again. */
 static atomic_bool known_private;
 
-bool
-fynq_supabase_is_key(struct fynq_str key)
-{
-	struct fynq_str user_text, id_text;
-	struct fynq_uuid user, id;
-
-	fynq_str_cut(key, '/', &user_text, &id_text);
-	return fynq_uuid_parse(user_text, &user) && fynq_uuid_parse(id_text, &id);
-}
-
+/* No key becomes a path but one of two UUIDs. */
 static enum fynq_err
 check_key(struct fynq_req *rq, struct fynq_str key)
 {
-	if (fynq_supabase_is_key(key))
+	struct fynq_key_parts parts;
+
+	if (fynq_key_parse(key, &parts))
 		return FYNQ_OK;
 	fynq_log(FYNQ_LOG_ERROR, "storage", "a key is not USERID/OBJECTID");
 	return fynq_fail(rq, FYNQ_E_STORAGE_UNAVAILABLE, NULL);

@@ -1,3 +1,5 @@
+#include <stdio.h>
+
 #include "base/config.h"
 #include "storage/store.h"
 
@@ -24,6 +26,19 @@ struct fynq_str
 fynq_store_key(struct fynq_req *rq, struct fynq_str user, const struct fynq_uuid *id)
 {
 	return fynq_arena_printf(rq->arena, "%.*s/%s", FYNQ_STR_ARG(user), id->text);
+}
+
+bool
+fynq_key_parse(struct fynq_str key, struct fynq_key_parts *parts_r)
+{
+	struct fynq_str user, id;
+
+	fynq_str_cut(key, '/', &user, &id);
+	if (!fynq_uuid_parse(user, &parts_r->user) || !fynq_uuid_parse(id, &parts_r->id))
+		return false;
+	snprintf(
+	    parts_r->text, sizeof(parts_r->text), "%s/%s", parts_r->user.text, parts_r->id.text);
+	return true;
 }
 
 /* Letters that stand for themselves in a path of a URL. */

@@ -112,9 +112,18 @@ const struct fynq_store *fynq_store_named(struct fynq_str name);
 struct fynq_str fynq_store_key(
     struct fynq_req *rq, struct fynq_str user, const struct fynq_uuid *id);
 
+/* A key taken apart; text is the whole, NUL-terminated. */
+struct fynq_key_parts {
+	struct fynq_uuid user, id;
+	char text[2 * sizeof(struct fynq_uuid)];
+};
+
+/* False where it is none. */
+bool fynq_key_parse(struct fynq_str key, struct fynq_key_parts *parts_r);
+
 /*
  * Whether the settings suffice for that store, FYNQ_STORAGE or not. False with a line for each
- * fault in problems_r, each of which begins with about.
+ * fault in problems_r; about is what asks for the store, as "FYNQ_STORAGE", where one is missing.
  */
 bool fynq_store_check(
     const struct fynq_store *store, const char *about, struct fynq_buf *problems_r);

@@ -144,6 +144,14 @@ describe("migrate --to=supabase", () => {
     await own.storage.heal(made[1].key);
   }));
 
+  it("says that it cannot reach where it is to copy to, though there is nothing to copy",
+    emptied(async () => {
+      const { code, stderr, stdout } = await own.fynqctl(["storage", "migrate", "--to=supabase"],
+        { FYNQ_STORAGE: "local", FYNQ_SUPABASE_URL: "http://127.0.0.1:1" });
+      assert.equal(code, 1, stdout);
+      assert.match(stderr, /^fynqctl: storage: Files cannot be stored or read now$/m);
+    }));
+
   it("leaves nothing of a file that is deleted meanwhile", emptied(async () => {
     const user = await own.register();
     const [{ key }] = await files(user, [3000]);

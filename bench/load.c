@@ -2,8 +2,8 @@
  * A load client: thousands of students who ask at once, on one thread.
  *
  * Each seat asks a question, reads the reply as it comes, and asks the next. It speaks HTTP/1.1
- *with kept connections to Nginx, or (--direct) HTTP/2 to the mock itself, to know what of a delay
- *is fynq's. Every mark of the mock (tool.h) is checked. Commands:
+ * with kept connections to Nginx, or (--direct) HTTP/2 to the mock itself, to know what of a delay
+ * is fynq's. Every mark of the mock (tool.h) is checked. Commands:
  *
  *	report	counts since the start; durations since the last report. Printed, too, with "ended",
  *		when the last question is answered

@@ -6,7 +6,7 @@
  * The files are the request: its head, and its body in as many parts as there are more of them. Of
  * an answer's body nothing is copied to this process, so that it is the server that takes time. (To
  * send by sendfile(2) would cost less here, and make a Nginx that reads 16 KB at a time half as
- *fast.) The head must ask for "Connection: close".
+ * fast.) The head must ask for "Connection: close".
  *
  * Prints {"status":...,"bytes":...,"seconds":...,"cpu_us":...}: bytes of the answer's body, seconds
  * from connecting to its end.

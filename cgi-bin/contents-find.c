@@ -27,7 +27,8 @@ static const struct fynq_stmt list_contents = { "list_contents", FYNQ_AS_SERVICE
 	" case when count(*) > $9::int then (array_agg(c.id order by c.n))[$9::int]::text end"
 	" from page c" };
 
-/* The same of a tag, from the index: few contents have it, so the walk along the ids would be long.
+/*
+ * The same of a tag, from the index: few contents have it, so the walk along the ids would be long.
  */
 static const struct fynq_stmt list_tagged = { "list_tagged", FYNQ_AS_SERVICE, FYNQ_REPEATABLE,
 	"with page as materialized ("

@@ -69,7 +69,8 @@ post_sign(struct fynq_req *rq, const void *in_)
 	return reply_link(rq, url, fynq_rows_str(&rows, 0, FILE_COLUMNS));
 }
 
-/* A copy that a browser keeps is no older than the link would be; pages are not told of the link.
+/*
+ * A copy that a browser keeps is no older than the link would be; pages are not told of the link.
  */
 enum fynq_err
 get_link(struct fynq_req *rq, const void *in_)

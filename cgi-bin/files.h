@@ -74,7 +74,8 @@ struct file_row {
 enum fynq_err read_file_row(struct fynq_req *rq, const struct fynq_rows *rows,
     const struct fynq_uuid *id, struct file_row *f_r);
 
-/* What a file is saved as: its name or, where it has none, "file"; with an extension of its type.
+/*
+ * What a file is saved as: its name or, where it has none, "file"; with an extension of its type.
  */
 struct fynq_str file_name(struct fynq_req *rq, const struct file_row *f);
 

@@ -37,7 +37,7 @@ start_fake() {
 	setsid "$@" --cert "$state/$name.pem" --key "$state/secret/$name.pem" \
 		${url:+--port "${url##*:}"} \
 		>"$state/$name.json" 2>>"$state/log/fakes.log" </dev/null &
-	wait_for "the stand-in" 20 test -s "$state/$name.json"
+	wait_for "the stand-in" 60 test -s "$state/$name.json"
 	unchanged "fake_$name" "tests/fakes/$name"/*
 }
 

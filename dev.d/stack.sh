@@ -252,7 +252,7 @@ start_nginx() {
 		done
 	fi
 	unchanged nginx "${files[@]}"
-	wait_for "the service" 10 curl -fsS -o "$state/log/readyz" --max-time 5 "$(stack_url)/readyz"
+	wait_for "the service" 30 curl -fsS -o "$state/log/readyz" --max-time 5 "$(stack_url)/readyz"
 }
 
 stop_nginx() {

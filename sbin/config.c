@@ -24,10 +24,8 @@ check(void)
 {
 	if (ctl_problems.n == 0 && fynq_identity_init(&ctl_problems))
 		(void)fynq_store_init(&ctl_problems);
-	if (ctl_problems.n > 0) {
-		ctl_say_lines("settings", fynq_buf_str(&ctl_problems));
-		return EX_CONFIG;
-	}
+	if (ctl_problems.n > 0)
+		return ctl_bad_settings();
 	printf("The settings are good.\n");
 	return EX_OK;
 }

@@ -41,10 +41,8 @@ run_mail(int argc, char **argv)
 		    FYNQ_STR("FYNQ_AUTH: it is supabase, which sends the mails itself\n"));
 	if (!fynq_mail_can())
 		fynq_buf_add(&ctl_problems, FYNQ_STR("FYNQ_SMTP_URL: it must be set\n"));
-	if (!fynq_mail_init(&ctl_problems) || ctl_problems.n > 0) {
-		ctl_say_lines("settings", fynq_buf_str(&ctl_problems));
-		return EX_CONFIG;
-	}
+	if (!fynq_mail_init(&ctl_problems) || ctl_problems.n > 0)
+		return ctl_bad_settings();
 	return test(fynq_str_of(argv[2]));
 }
 

@@ -7,10 +7,6 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "base/config.h"
-#include "base/fetch.h"
-#include "base/log.h"
-#include "data/db.h"
 #include "fynqctl.h"
 #include "storage/copy.h"
 #include "storage/orphans.h"
@@ -18,10 +14,14 @@
 
 enum { EVERY_US = 200000 };
 
+/* Which words a verb takes. */
+enum { QUICK = 1, TO = 2, GC = 4 };
+
 /* What the command line said. */
 struct call {
 	bool quick, dry, lost, force;
 	const struct fynq_store *to; /* NULL where it was not said */
+	bool bad;		     /* out: something is not as it should be, and was told of */
 };
 
 /* How far it is, on standard error where that is a terminal. */
@@ -87,8 +87,9 @@ begin_rows(struct fynq_req *rq)
 }
 
 static enum fynq_err
-verify(struct fynq_req *rq, const struct call *call, bool *good_r)
+verify(struct fynq_req *rq, void *arg)
 {
+	struct call *call = arg;
 	struct fynq_verified v = { 0 };
 	enum fynq_err e;
 
@@ -99,13 +100,14 @@ verify(struct fynq_req *rq, const struct call *call, bool *good_r)
 	clear_progress();
 	printf("%lld files, %lld damaged, %lld not read\n", (long long)v.rows, (long long)v.damaged,
 	    (long long)v.failed);
-	*good_r = v.damaged == 0 && v.failed == 0;
+	call->bad = v.damaged > 0 || v.failed > 0;
 	return e;
 }
 
 static enum fynq_err
-migrate(struct fynq_req *rq, const struct call *call, bool *good_r)
+migrate(struct fynq_req *rq, void *arg)
 {
+	struct call *call = arg;
 	const struct fynq_store *from = call->to == &fynq_store_local ? &fynq_store_supabase
 								      : &fynq_store_local;
 	struct fynq_copied c = { 0 };
@@ -117,12 +119,12 @@ migrate(struct fynq_req *rq, const struct call *call, bool *good_r)
 	printf("%lld files, %lld copied (%lld bytes), %lld there already, %lld not copied\n",
 	    (long long)c.rows, (long long)c.copied, (long long)c.bytes, (long long)c.skipped,
 	    (long long)c.failed);
-	*good_r = c.failed == 0;
+	call->bad = c.failed > 0;
 	return e;
 }
 
 static enum fynq_err
-collect_orphans(struct fynq_req *rq, const struct call *call, bool *good_r)
+collect_orphans(struct fynq_req *rq, struct call *call)
 {
 	struct fynq_orphans o;
 	enum fynq_err e;
@@ -134,12 +136,12 @@ collect_orphans(struct fynq_req *rq, const struct call *call, bool *good_r)
 	       "%lld uploads never ended, %lld files left behind%s\n",
 	    (long long)o.objects, (long long)o.orphans, (long long)o.removed, (long long)o.uploads,
 	    (long long)o.leftovers, call->dry ? "" : ", removed");
-	*good_r = *good_r && o.failed == 0;
+	call->bad = o.failed > 0;
 	return e;
 }
 
 static enum fynq_err
-collect_lost(struct fynq_req *rq, const struct call *call, bool *good_r)
+collect_lost(struct fynq_req *rq, struct call *call)
 {
 	struct fynq_verified v = { 0 };
 	enum fynq_err e;
@@ -149,29 +151,28 @@ collect_lost(struct fynq_req *rq, const struct call *call, bool *good_r)
 	clear_progress();
 	printf("%lld files, %lld without an object, %lld removed, %lld not read\n",
 	    (long long)v.rows, (long long)v.damaged, (long long)v.removed, (long long)v.failed);
-	*good_r = *good_r && v.damaged == v.removed && v.failed == 0;
+	call->bad = call->bad || v.damaged > v.removed || v.failed > 0;
 	return e;
 }
 
 static enum fynq_err
-collect(struct fynq_req *rq, const struct call *call, bool *good_r)
+collect(struct fynq_req *rq, void *arg)
 {
-	FYNQ_TRY(collect_orphans(rq, call, good_r));
-	return collect_lost(rq, call, good_r);
+	struct call *call = arg;
+
+	FYNQ_TRY(collect_orphans(rq, call));
+	return collect_lost(rq, call);
 }
 
-static const struct action {
-	const char *name;
-	bool quick, to, gc; /* which options it has */
-	enum fynq_err (*run)(struct fynq_req *rq, const struct call *call, bool *good_r);
-} actions[] = {
-	{ "verify", .quick = true, .run = verify },
-	{ "migrate", .to = true, .run = migrate },
-	{ "gc", .gc = true, .run = collect },
+static const struct verb verbs[] = {
+	{ "verify", QUICK, verify },
+	{ "migrate", TO, migrate },
+	{ "gc", GC, collect },
+	{ .name = NULL },
 };
 
 static bool
-read_call(const struct action *action, char **argv, struct call *call_r)
+read_call(unsigned takes, char **argv, struct call *call_r)
 {
 	const struct fynq_str to = FYNQ_STR("--to=");
 
@@ -179,68 +180,37 @@ read_call(const struct action *action, char **argv, struct call *call_r)
 	for (; *argv != NULL; argv++) {
 		struct fynq_str word = fynq_str_of(*argv);
 
-		if (action->quick && strcmp(*argv, "--quick") == 0)
+		if ((takes & QUICK) != 0 && strcmp(*argv, "--quick") == 0)
 			call_r->quick = true;
-		else if (action->gc && strcmp(*argv, "--dry-run") == 0)
+		else if ((takes & GC) != 0 && strcmp(*argv, "--dry-run") == 0)
 			call_r->dry = true;
-		else if (action->gc && strcmp(*argv, "--lost") == 0)
+		else if ((takes & GC) != 0 && strcmp(*argv, "--lost") == 0)
 			call_r->lost = true;
-		else if (action->gc && strcmp(*argv, "--force") == 0)
+		else if ((takes & GC) != 0 && strcmp(*argv, "--force") == 0)
 			call_r->force = true;
-		else if (action->to && fynq_str_starts(word, to))
+		else if ((takes & TO) != 0 && fynq_str_starts(word, to))
 			call_r->to = fynq_store_named(fynq_str_of(*argv + to.n));
 		else
 			return false;
 	}
-	return call_r->to != NULL || !action->to;
-}
-
-/* Say why it broke off. */
-static void
-say_why(const struct fynq_req *rq, enum fynq_err e)
-{
-	if (rq->problem.detail.p != NULL)
-		ctl_say("storage: %.*s", FYNQ_STR_ARG(rq->problem.detail));
-	else
-		ctl_say("storage: %s", fynq_err_info(e)->title);
-}
-
-static int
-run_call(const struct action *action, const struct call *call)
-{
-	struct fynq_req *rq;
-	enum fynq_err e;
-	bool good = true;
-
-	if (!fynq_store_init(&ctl_problems) ||
-	    (action->to && (!fynq_store_check(&fynq_store_supabase, "--to", &ctl_problems)))) {
-		ctl_say_lines("settings", fynq_buf_str(&ctl_problems));
-		return EX_CONFIG;
-	}
-	(void)fynq_log_open("-", FYNQ_LOG_WARN, "fynqctl");
-	fynq_fetch_init();
-	fynq_db_init();
-	rq = fynq_req_new(-1, true);
-	e = action->run(rq, call, &good);
-	clear_progress();
-	if (e != FYNQ_OK)
-		say_why(rq, e);
-	fynq_req_free(&rq);
-	fynq_db_close();
-	return fflush(stdout) == 0 && e == FYNQ_OK && good ? EX_OK : CTL_FAILED;
+	return call_r->to != NULL || (takes & TO) == 0;
 }
 
 static int
 run_storage(int argc, char **argv)
 {
+	const struct verb *verb = ctl_verb_find(verbs, argv[1]);
 	struct call call;
+	int status;
 
-	for (size_t i = 0; argc > 1 && i < sizeof(actions) / sizeof(actions[0]); i++)
-		if (strcmp(argv[1], actions[i].name) == 0)
-			return read_call(&actions[i], argv + 2, &call)
-				   ? run_call(&actions[i], &call)
-				   : ctl_usage(argv[0]);
-	return ctl_usage(argv[0]);
+	(void)argc;
+	if (verb == NULL || !read_call(verb->takes, argv + 2, &call))
+		return ctl_usage(argv[0]);
+	if (!fynq_store_init(&ctl_problems) ||
+	    (call.to != NULL && !fynq_store_check(&fynq_store_supabase, "--to", &ctl_problems)))
+		return ctl_bad_settings();
+	status = ctl_verb_run(argv[0], verb, &call);
+	return call.bad ? CTL_FAILED : status;
 }
 
 const struct command storage_commands[] = {
@@ -248,6 +218,20 @@ const struct command storage_commands[] = {
 	    "verify [--quick]\n"
 	    "migrate --to=local|supabase\n"
 	    "gc [--dry-run] [--lost] [--force]",
-	    true, "Files and their objects: check, copy to another store, clear up.", run_storage },
+	    true,
+	    "Files and their objects: check, copy to another store, clear up.\n"
+	    "\n"
+	    "verify looks at the object of each file; status 1 where one is missing or damaged.\n"
+	    "  --quick    whether it is there with its size; its bytes are not read\n"
+	    "\n"
+	    "migrate copies what the other store has; it may be ended, and called again.\n"
+	    "  --to=      the store that is copied to; nothing is removed from the other\n"
+	    "\n"
+	    "gc removes what processes left behind that died; status 1 where a file has lost\n"
+	    "its object.\n"
+	    "  --dry-run  remove nothing, only say what would be\n"
+	    "  --lost     remove files that have lost their objects, too\n"
+	    "  --force    even where so much is missing that a setting is likelier wrong",
+	    run_storage },
 	{ .name = NULL },
 };

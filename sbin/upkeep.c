@@ -20,10 +20,8 @@ run_upkeep(int argc, char **argv)
 
 	(void)argc;
 	(void)argv;
-	if (!fynq_identity_init(&ctl_problems) || !fynq_store_init(&ctl_problems)) {
-		ctl_say_lines("settings", fynq_buf_str(&ctl_problems));
-		return EX_CONFIG;
-	}
+	if (!fynq_identity_init(&ctl_problems) || !fynq_store_init(&ctl_problems))
+		return ctl_bad_settings();
 	fynq_fetch_init();
 	fynq_db_init();
 	rq = fynq_req_new(-1, true);

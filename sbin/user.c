@@ -8,8 +8,6 @@
 #include <string.h>
 
 #include "account/erasure.h"
-#include "base/fetch.h"
-#include "base/log.h"
 #include "data/db.h"
 #include "fynqctl.h"
 #include "http/text.h"
@@ -21,6 +19,9 @@
 enum { PAGE = 100, PASSWORD_LINE = 1024 };
 
 static const char *const roles[] = { "student", "teacher", "admin" };
+
+/* What a verb must be given, an address or id, and a role; and the options that it may be given. */
+enum { WHO = 1, WHICH_ROLE = 2, MAY_ROLE = 4, MAY_DISABLED = 8, MAY_PASSWORD = 16 };
 
 /* What the command line said. */
 struct call {
@@ -49,22 +50,6 @@ static const struct fynq_stmt list_accounts = { "list_accounts", FYNQ_AS_SERVICE
 			    "$3::timestamptz, $4::uuid, $5::int)"
 			    " a order by a.created_at desc, a.id desc" };
 enum { ID, EMAIL, ROLE, DISABLED, CREATED };
-
-/* Say why the request failed; the exit status. */
-static int
-failed(const struct fynq_req *rq, enum fynq_err e)
-{
-	const struct fynq_problem *problem = &rq->problem;
-
-	for (size_t i = 0; i < problem->n_faults && i < FYNQ_FAULTS; i++)
-		ctl_say("user: %.*s: %.*s", FYNQ_STR_ARG(problem->faults[i].field),
-		    FYNQ_STR_ARG(problem->faults[i].message));
-	if (problem->n_faults == 0 && problem->detail.p != NULL)
-		ctl_say("user: %.*s", FYNQ_STR_ARG(problem->detail));
-	else if (problem->n_faults == 0)
-		ctl_say("user: %s", fynq_err_info(e)->title);
-	return CTL_FAILED;
-}
 
 static enum fynq_err
 find(struct fynq_req *rq, struct fynq_str email, struct found *found_r)
@@ -111,8 +96,9 @@ show_password(const struct call *call, struct fynq_str password)
 }
 
 static enum fynq_err
-create(struct fynq_req *rq, const struct call *call)
+create(struct fynq_req *rq, void *arg)
 {
+	const struct call *call = arg;
 	struct fynq_account account = { .email = call->email,
 		.role = call->role.p != NULL ? call->role : FYNQ_STR("student") };
 	struct fynq_uuid id;
@@ -128,8 +114,9 @@ create(struct fynq_req *rq, const struct call *call)
 }
 
 static enum fynq_err
-set_role(struct fynq_req *rq, const struct call *call)
+set_role(struct fynq_req *rq, void *arg)
 {
+	const struct call *call = arg;
 	struct found found;
 
 	FYNQ_TRY(find(rq, call->email, &found));
@@ -141,24 +128,37 @@ set_role(struct fynq_req *rq, const struct call *call)
 }
 
 static enum fynq_err
-set_disabled(struct fynq_req *rq, const struct call *call)
+set_disabled(struct fynq_req *rq, const struct call *call, bool disabled)
 {
 	struct found found;
 
 	FYNQ_TRY(find(rq, call->email, &found));
-	if (found.disabled == call->disabled)
+	if (found.disabled == disabled)
 		return FYNQ_OK;
-	if (!call->disabled)
+	if (!disabled)
 		FYNQ_TRY(fynq_erasure_none(rq, found.id));
-	FYNQ_TRY(fynq_provider()->set_disabled(rq, found.id, call->disabled));
-	fynq_audit(rq, call->disabled ? FYNQ_EVENT_DISABLED : FYNQ_EVENT_ENABLED, found.id,
+	FYNQ_TRY(fynq_provider()->set_disabled(rq, found.id, disabled));
+	fynq_audit(rq, disabled ? FYNQ_EVENT_DISABLED : FYNQ_EVENT_ENABLED, found.id,
 	    (struct fynq_str){ 0 });
 	return FYNQ_OK;
 }
 
 static enum fynq_err
-reset(struct fynq_req *rq, const struct call *call)
+disable(struct fynq_req *rq, void *call)
 {
+	return set_disabled(rq, call, true);
+}
+
+static enum fynq_err
+enable(struct fynq_req *rq, void *call)
+{
+	return set_disabled(rq, call, false);
+}
+
+static enum fynq_err
+reset(struct fynq_req *rq, void *arg)
+{
+	const struct call *call = arg;
 	struct fynq_str password;
 	struct found found;
 
@@ -172,8 +172,9 @@ reset(struct fynq_req *rq, const struct call *call)
 
 /* As if its user had asked for it; what cannot be done now the upkeep does. */
 static enum fynq_err
-erase(struct fynq_req *rq, const struct call *call)
+erase(struct fynq_req *rq, void *arg)
 {
+	const struct call *call = arg;
 	struct found found;
 
 	FYNQ_TRY(find(rq, call->email, &found));
@@ -194,8 +195,9 @@ print_accounts(const struct fynq_rows *rows)
 
 /* All pages; each is dropped before the next is read. */
 static enum fynq_err
-list(struct fynq_req *rq, const struct call *call)
+list(struct fynq_req *rq, void *arg)
 {
+	const struct call *call = arg;
 	char before[64] = "";
 	struct fynq_uuid last = { .text = "" };
 	struct fynq_str none = { 0 };
@@ -218,19 +220,15 @@ list(struct fynq_req *rq, const struct call *call)
 	return FYNQ_OK;
 }
 
-/* Whether an address or id and a role must follow, and which options may. */
-static const struct action {
-	const char *name;
-	bool email, role, role_option, disabled_option, password_option, disabled;
-	enum fynq_err (*run)(struct fynq_req *rq, const struct call *call);
-} actions[] = {
-	{ "create", .email = true, .role_option = true, .password_option = true, .run = create },
-	{ "list", .role_option = true, .disabled_option = true, .run = list },
-	{ "role", .email = true, .role = true, .run = set_role },
-	{ "disable", .email = true, .disabled = true, .run = set_disabled },
-	{ "enable", .email = true, .run = set_disabled },
-	{ "reset", .email = true, .password_option = true, .run = reset },
-	{ "delete", .email = true, .run = erase },
+static const struct verb verbs[] = {
+	{ "create", WHO | MAY_ROLE | MAY_PASSWORD, create },
+	{ "list", MAY_ROLE | MAY_DISABLED, list },
+	{ "role", WHO | WHICH_ROLE, set_role },
+	{ "disable", WHO, disable },
+	{ "enable", WHO, enable },
+	{ "reset", WHO | MAY_PASSWORD, reset },
+	{ "delete", WHO, erase },
+	{ .name = NULL },
 };
 
 static bool
@@ -244,64 +242,40 @@ is_role(const char *name)
 
 /* argv ends in NULL, which is no role. */
 static bool
-read_call(const struct action *action, char **argv, struct call *call_r)
+read_call(unsigned takes, char **argv, struct call *call_r)
 {
-	*call_r = (struct call){ .disabled = action->disabled };
+	*call_r = (struct call){ 0 };
 	for (; *argv != NULL; argv++) {
-		if (action->role_option && strcmp(*argv, "--role") == 0 && is_role(argv[1]))
+		if ((takes & MAY_ROLE) != 0 && strcmp(*argv, "--role") == 0 && is_role(argv[1]))
 			call_r->role = fynq_str_of(*++argv);
-		else if (action->disabled_option && strcmp(*argv, "--disabled") == 0)
+		else if ((takes & MAY_DISABLED) != 0 && strcmp(*argv, "--disabled") == 0)
 			call_r->disabled = true;
-		else if (action->password_option && strcmp(*argv, "--password-stdin") == 0)
+		else if ((takes & MAY_PASSWORD) != 0 && strcmp(*argv, "--password-stdin") == 0)
 			call_r->password_stdin = true;
-		else if (action->email && call_r->email.p == NULL && **argv != '-')
+		else if ((takes & WHO) != 0 && call_r->email.p == NULL && **argv != '-')
 			call_r->email = fynq_str_of(*argv);
-		else if (action->role && call_r->role.p == NULL && is_role(*argv))
+		else if ((takes & WHICH_ROLE) != 0 && call_r->role.p == NULL && is_role(*argv))
 			call_r->role = fynq_str_of(*argv);
 		else
 			return false;
 	}
-	return (call_r->email.p != NULL || !action->email) &&
-	       (call_r->role.p != NULL || !action->role) &&
+	return (call_r->email.p != NULL || (takes & WHO) == 0) &&
+	       (call_r->role.p != NULL || (takes & WHICH_ROLE) == 0) &&
 	       (call_r->email.p == NULL || fynq_str_utf8(call_r->email));
-}
-
-static int
-run_call(const struct action *action, const struct call *call)
-{
-	struct fynq_buf problems = FYNQ_BUF_INIT(65536);
-	struct fynq_req *rq;
-	enum fynq_err e;
-	int status;
-
-	if (!fynq_identity_init(&problems)) {
-		ctl_say_lines("settings", fynq_buf_str(&problems));
-		fynq_buf_release(&problems);
-		return EX_CONFIG;
-	}
-	/* What was done is in the database; here only what went wrong is said. */
-	(void)fynq_log_open("-", FYNQ_LOG_WARN, "fynqctl");
-	fynq_fetch_init();
-	fynq_db_init();
-	rq = fynq_req_new(-1, true);
-	e = action->run(rq, call);
-	status = e == FYNQ_OK ? EX_OK : failed(rq, e);
-	fynq_req_free(&rq);
-	fynq_db_close();
-	return fflush(stdout) == 0 ? status : CTL_FAILED;
 }
 
 static int
 run_user(int argc, char **argv)
 {
+	const struct verb *verb = ctl_verb_find(verbs, argv[1]);
 	struct call call;
 
-	for (size_t i = 0; argc > 1 && i < sizeof(actions) / sizeof(actions[0]); i++)
-		if (strcmp(argv[1], actions[i].name) == 0)
-			return read_call(&actions[i], argv + 2, &call)
-				   ? run_call(&actions[i], &call)
-				   : ctl_usage(argv[0]);
-	return ctl_usage(argv[0]);
+	(void)argc;
+	if (verb == NULL || !read_call(verb->takes, argv + 2, &call))
+		return ctl_usage(argv[0]);
+	if (!fynq_identity_init(&ctl_problems))
+		return ctl_bad_settings();
+	return ctl_verb_run(argv[0], verb, &call);
 }
 
 const struct command user_commands[] = {

@@ -42,7 +42,8 @@ wrap(const struct fynq_child *child, char limits[4][48], const char *argv_r[ARGS
 	return true;
 }
 
-/* A worker blocks all signals and a responder ignores some: the program starts with none of that.
+/*
+ * A worker blocks all signals and a responder ignores some: the program starts with none of that.
  */
 static bool
 set_signals(posix_spawnattr_t *attr)

@@ -27,8 +27,10 @@ struct fynq_config {
 #undef FYNQ_SETTING
 };
 
-/* This process's settings; read-only once fynq_config_load() returned true. Strings that were
- * not given are "". */
+/*
+ * This process's settings; read-only once fynq_config_load() returned true. Strings that were
+ * not given are "".
+ */
 extern struct fynq_config fynq_config;
 
 /*

@@ -15,8 +15,10 @@ enum { FYNQ_HMAC_SIZE = 32 };
 bool fynq_hmac_sign(
     struct fynq_str secret, struct fynq_str text, unsigned char mac_r[static FYNQ_HMAC_SIZE]);
 
-/* Is it that code? In a time that does not depend on where it differs; no code is an empty
- * secret's. */
+/*
+ * Is it that code? In a time that does not depend on where it differs; no code is an empty
+ * secret's.
+ */
 bool fynq_hmac_verify(struct fynq_str secret, struct fynq_str text, struct fynq_str mac);
 
 #endif

@@ -17,8 +17,10 @@ first_char(struct fynq_str s)
 	return (struct fynq_str){ s.p, n };
 }
 
-/* C1 controls, line separators, and what sets or isolates a direction (U+202A to U+202E, U+2066
- * to U+2069). */
+/*
+ * C1 controls, line separators, and what sets or isolates a direction (U+202A to U+202E, U+2066
+ * to U+2069).
+ */
 static bool
 is_unseen(struct fynq_str c)
 {

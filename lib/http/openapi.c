@@ -92,22 +92,20 @@ body_of(
 static void
 request_body(struct fynq_doc *d, const struct fynq_field *table)
 {
-	bool required = false, file_required = false;
+	bool required = false;
 
 	if (!fynq_schema_has(table, FYNQ_IN_BODY))
 		return;
-	for (const struct fynq_field *f = table; f->name != NULL; f++) {
-		if (!fynq_schema_picks(f, FYNQ_IN_BODY) || (f->flags & FYNQ_REQUIRED) == 0)
-			continue;
-		required = true;
-		file_required |= f->type == FYNQ_T_FILE || f->type == FYNQ_T_FILES;
-	}
+	for (const struct fynq_field *f = table; f->name != NULL; f++)
+		if (fynq_schema_picks(f, FYNQ_IN_BODY) &&
+		    (f->flags & (FYNQ_REQUIRED | FYNQ_EITHER)) != 0)
+			required = true;
 	fynq_doc_open(d, "requestBody", '{');
 	fynq_doc_bool(d, "required", required);
 	fynq_doc_open(d, "content", '{');
 	if (fynq_form_wanted(table))
 		body_of(d, table, "multipart/form-data", FYNQ_SCHEMA_FORM);
-	if (!file_required)
+	if (!fynq_form_alone(table))
 		body_of(d, table, "application/json", FYNQ_SCHEMA_JSON);
 	fynq_doc_close(d, '}');
 	fynq_doc_close(d, '}');

@@ -126,8 +126,10 @@ bool fynq_req_finish(struct fynq_req *rq);
 /* The connection's descriptor; standard output for CGI. */
 int fynq_req_fd(const struct fynq_req *rq);
 
-/* A CGI or FastCGI parameter, such as HTTP_ACCEPT; absent where it was not sent or the request
- * was detached. */
+/*
+ * A CGI or FastCGI parameter, such as HTTP_ACCEPT; absent where it was not sent or the request
+ * was detached.
+ */
 struct fynq_str fynq_req_param(const struct fynq_req *rq, const char *name);
 
 /*

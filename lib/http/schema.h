@@ -7,7 +7,8 @@
 #include "http/document.h"
 #include "http/fields.h"
 
-/* Of the body's rows those that JSON can carry: all but files; a form: all but objects and arrays.
+/*
+ * Of the body's rows those that JSON can carry: all but files; a form: all but objects and arrays.
  */
 enum { FYNQ_SCHEMA_JSON = 1 << 16, FYNQ_SCHEMA_FORM = 1 << 17 };
 

@@ -16,7 +16,8 @@
 /* Of one run of `fynqctl upkeep`: one that never ends would keep cron's next one waiting. */
 enum { RUN_MAX = 1000, EVERY_MS = 60000 };
 
-/* Passages of one transaction, each of which takes PostgreSQL about a millisecond; and their JSON.
+/*
+ * Passages of one transaction, each of which takes PostgreSQL about a millisecond; and their JSON.
  */
 enum { PIECE = 250, PIECE_BYTES = 5000 * PIECE };
 
@@ -66,8 +67,10 @@ static const struct fynq_stmt put_reading_off = { "put_reading_off", FYNQ_AS_SER
 	"  due_at = now() + make_interval(mins => least(c.tries, $3::int))"
 	" where c.id = $1::uuid and c.tries = $2::int and c.extraction = 'waiting'" };
 
-/* One reader a process: it holds one worker, not all of them. Who comes while it reads has it look
- * once more, since it may just have found nothing left. */
+/*
+ * One reader a process: it holds one worker, not all of them. Who comes while it reads has it look
+ * once more, since it may just have found nothing left.
+ */
 static struct {
 	pthread_mutex_t lock;
 	bool running, again;

@@ -12,7 +12,7 @@
  *	the pair      of both, whose delay grows longer
  *
  * Where an account has signed in from an address within 30 days, that address is at home there:
- *what strangers try from elsewhere does not count against it, only what comes from it.
+ * what strangers try from elsewhere does not count against it, only what comes from it.
  */
 #ifndef FYNQ_LIMITS_ATTEMPTS_H
 #define FYNQ_LIMITS_ATTEMPTS_H

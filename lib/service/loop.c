@@ -124,7 +124,8 @@ serve(struct fynq_req *rq)
 {
 	fynq_pipeline(rq, loop.routes);
 	if (rq->detached != NULL) {
-		/* The streams of libfcgi go, the descriptor stays; from the post on rq is not ours.
+		/*
+		 * The streams of libfcgi go, the descriptor stays; from the post on rq is not ours.
 		 */
 		FCGX_Free(&rq->fcgx, 0);
 		arm(EPOLL_CTL_DEL, fynq_req_fd(rq), 0, NULL);

@@ -4,10 +4,10 @@
  *	/api/v1/files/{id}/link?expires=1767225600&key=1a2b3c4d&signature=...
  *
  * The signature is an HMAC-SHA256 in base64url over method, id and expiry, which is in seconds
- *since 1970. Its key is made of FYNQ_LINK_SECRET, or of FYNQ_JWT_SECRET where that is not set; key
- *in the link says which by the first 8 hexadecimal digits of the key's SHA-256. While a secret is
- *changed, FYNQ_LINK_SECRET_OLD keeps the links of the one before working. A link says nothing about
- *who made it: it ends with its time, or with its file.
+ * since 1970. Its key is made of FYNQ_LINK_SECRET, or of FYNQ_JWT_SECRET where that is not set;
+ * key in the link says which by the first 8 hexadecimal digits of the key's SHA-256. While a
+ * secret is changed, FYNQ_LINK_SECRET_OLD keeps the links of the one before working. A link says
+ * nothing about who made it: it ends with its time, or with its file.
  */
 #ifndef FYNQ_STORAGE_LINK_H
 #define FYNQ_STORAGE_LINK_H

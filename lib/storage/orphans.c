@@ -5,7 +5,8 @@
 
 enum { BATCH = 200, UPLOADS_BATCH = 1000, SUSPICIOUS = 10 };
 
-/* Of the objects with these users ($1) and ids ($2) those that neither a row nor an upload names.
+/*
+ * Of the objects with these users ($1) and ids ($2) those that neither a row nor an upload names.
  */
 #define UNNAMED(younger)                                                                  \
 	"select o.owner || '/' || o.id from unnest($1::uuid[], $2::uuid[]) o (owner, id)" \
@@ -218,7 +219,8 @@ count_old_uploads(struct sweep *s)
 	return FYNQ_OK;
 }
 
-/* Whether the object was put does not matter: without this row it is an orphan, and found as one.
+/*
+ * Whether the object was put does not matter: without this row it is an orphan, and found as one.
  */
 static enum fynq_err
 drop_old_uploads(struct sweep *s)

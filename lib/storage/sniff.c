@@ -38,7 +38,13 @@ fynq_sniff(struct fynq_str head, char type_r[static FYNQ_MEDIA_TYPE_SIZE])
 {
 	const char *type = NULL;
 	bool loaded;
+	char twice[2];
 
+	/* libmagic looks at no single byte; two of it are text where it is text. */
+	if (head.n == 1) {
+		twice[0] = twice[1] = head.p[0];
+		head = (struct fynq_str){ twice, sizeof(twice) };
+	}
 	pthread_mutex_lock(&lock);
 	loaded = load();
 	if (loaded)

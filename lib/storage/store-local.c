@@ -209,8 +209,10 @@ link_in(struct fynq_req *rq, const struct fynq_object *o, const struct fynq_loca
 	return FYNQ_OK;
 }
 
-/* A process that dies before the rename leaves a file in incoming/ that nobody knows of; see
- * fynq_local_sweep(). */
+/*
+ * A process that dies before the rename leaves a file in incoming/ that nobody knows of; see
+ * fynq_local_sweep().
+ */
 static enum fynq_err
 copy_in(struct fynq_req *rq, const struct fynq_object *o, const struct fynq_local_place *place)
 {

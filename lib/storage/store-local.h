@@ -10,7 +10,8 @@
 /* How many folders there are above an object, FYNQ_FILES_DIR not counted. */
 enum { FYNQ_LOCAL_FOLDERS = 3 };
 
-/* The paths of one key, in the request's arena: each folder within the one before, then the object.
+/*
+ * The paths of one key, in the request's arena: each folder within the one before, then the object.
  */
 struct fynq_local_place {
 	const char *folders[FYNQ_LOCAL_FOLDERS];

@@ -27,8 +27,10 @@ struct fynq_object {
 /* Takes the pieces of an object in their order; false ends it. */
 typedef bool fynq_store_take(void *arg, struct fynq_str bytes);
 
-/* Is told of one object: its key, its size, and when it was put, in seconds since 1970; false ends
- * the listing. */
+/*
+ * Is told of one object: its key, its size, and when it was put, in seconds since 1970; false ends
+ * the listing.
+ */
 typedef bool fynq_store_visit(void *arg, struct fynq_str key, int64_t bytes, int64_t changed_at);
 
 struct fynq_store {

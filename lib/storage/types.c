@@ -41,10 +41,17 @@ static const struct type {
 		".tex", ".bib", ".log", ".diff", ".patch", ".c", ".h", ".cc", ".cpp", ".hpp",
 		".java"),
 	    OWN,
-	    .names = NAMES("text/markdown", "text/x-markdown", "text/csv", "application/csv",
-		"application/json", "text/vtt", "text/x-tex", "application/x-tex", "text/x-c",
-		"text/x-c++", "text/x-csrc", "text/x-c++src", "text/x-java", "text/x-java-source",
-		"text/x-python", "text/x-script.python", "text/x-diff", "text/troff"),
+	    /*
+	     * A browser calls a file what its system does: a CSV, where there is Excel, its.
+	     * libmagic takes for a letter what begins as one, such as "Date:" or "Article 1".
+	     */
+	    .names = NAMES("text/markdown", "text/x-markdown", "text/x-rst", "text/csv",
+		"application/csv", "application/vnd.ms-excel", "text/tab-separated-values",
+		"application/json", "text/vtt", "application/x-subrip", "text/x-tex",
+		"application/x-tex", "text/x-bibtex", "text/x-log", "text/x-diff", "text/x-patch",
+		"text/x-c", "text/x-c++", "text/x-csrc", "text/x-c++src", "text/x-chdr",
+		"text/x-c++hdr", "text/x-java", "text/x-java-source", "text/x-python",
+		"text/x-script.python", "text/troff", "message/rfc822", "message/news"),
 	    .text = true },
 	{ "video/mp4", NAMES(".mp4", ".m4v"), CONTENT,
 	    .names = NAMES("video/x-m4v", "application/mp4") },
@@ -118,6 +125,9 @@ read_at(int fd, int64_t at, char *p, size_t size, struct fynq_str *bytes_r)
 	return got >= 0;
 }
 
+/* What a text is that is not kept: of it alone there is something to be said for its sender. */
+static const char not_utf8[] = "no text in UTF-8";
+
 enum { CHAR_MAX_BYTES = 4 };
 
 /* Bytes that continue a character which began before them, and one that goes on behind them. */
@@ -179,7 +189,7 @@ real_type(
 	else if (type->begins != NULL && !fynq_str_starts(head, fynq_str_of(type->begins)))
 		*is_r = "something else at its beginning";
 	else if (type->text && !is_text(u->fd, head, u->bytes, &good))
-		*is_r = "no text in UTF-8";
+		*is_r = not_utf8;
 	else
 		*type_r = type;
 	return good ? FYNQ_OK : unreadable(rq);
@@ -200,6 +210,10 @@ fynq_type_check(struct fynq_req *rq, struct fynq_str field, struct fynq_str purp
 	const char *is = NULL;
 
 	FYNQ_TRY(real_type(rq, upload, &is, &type));
+	if (is == not_utf8 && is_for(find_type(FYNQ_STR("text/plain")), purpose)) {
+		fynq_fault(rq, field, "type", "It is no text in UTF-8; save it as UTF-8.");
+		return fynq_fail(rq, FYNQ_E_MEDIA_TYPE, "A text must be saved as UTF-8.");
+	}
 	if (type == NULL || !is_for(type, purpose)) {
 		fynq_fault(rq, field, "type", "It is %s, which is not taken for the purpose %.*s.",
 		    type != NULL ? type->media_type : is, FYNQ_STR_ARG(purpose));

@@ -12,10 +12,10 @@
  *	   database is away the reply waits for it here; a client that cannot wait any longer is
  *	   told so.
  *	4. A client that goes away, and does not come back in time, leaves a stopped reply, an
- *answer that breaks off a failed one, each with the text that there was. Nothing is ever stored as
- *	   complete but what Gemini ended itself.
+ *	   answer that breaks off a failed one, each with the text that there was. Nothing is ever
+ *	   stored as complete but what Gemini ended itself.
  *	5. A picture is stored before the question that shows it. A process that dies between the
- *two leaves a file that no message names.
+ *	   two leaves a file that no message names.
  */
 #ifndef FYNQ_TUTOR_TUTOR_H
 #define FYNQ_TUTOR_TUTOR_H

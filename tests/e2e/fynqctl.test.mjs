@@ -243,6 +243,7 @@ test("wrong calls are told what is right", async () => {
   for (const [args, pattern] of [
     [[], /a command is missing; see `fynqctl help`/],
     [["nonsense"], /there is no command nonsense/],
+    [["help", "nonsense"], /there is no command nonsense/],
     [["restart", "nonsense"], /there is no endpoint nonsense/],
     [["stop", "../users"], /there is no endpoint/],
     [["migrate"], /usage: fynqctl migrate up\|down\|status/],
@@ -261,6 +262,18 @@ test("wrong calls are told what is right", async () => {
     assert.match(stdout, new RegExp(`^ +${word} `, "m"));
   }
   assert.ok(stdout.split("\n").every((line) => line.length <= 100), stdout);
+});
+
+test("help of a command says what its options do", async () => {
+  const { stdout } = await expectOk(own.fynqctl(["help", "storage"]));
+  assert.match(stdout, /^usage: fynqctl storage verify \[--quick\]$/m);
+  const [usage, ...rest] = stdout.split("\n\n");
+  const options = usage.match(/--[a-z-]+/g);
+  assert.deepEqual(rest.join("\n").match(/^ +--[a-z-]+/gm).map((it) => it.trim()), options);
+  for (const args of [["storage", "--help"], ["storage", "gc", "--help"]]) {
+    assert.equal((await expectOk(own.fynqctl(args))).stdout, stdout);
+  }
+  assert.match((await expectOk(own.fynqctl(["upkeep", "--help"]))).stdout, /^usage: fynqctl upkeep\n/);
 });
 
 test("migrations as the service: what they take is said", async () => {

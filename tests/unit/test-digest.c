@@ -1,3 +1,8 @@
+#include <pthread.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include "base/alloc.h"
 #include "base/digest.h"
 #include "unit.h"
@@ -98,6 +103,60 @@ given_up_half_way(void **state)
 	fynq_arena_free(&a);
 }
 
+/* Root is never refused a thread, so it ceases to be root. */
+static bool
+forbid_threads(void)
+{
+	const struct rlimit none = { 0 };
+
+	return setrlimit(RLIMIT_NPROC, &none) == 0 && (geteuid() != 0 || setuid(65534) == 0);
+}
+
+static void *
+do_nothing(void *arg)
+{
+	return arg;
+}
+
+/* In a process of its own: what it is forbidden stays so. 0 where all is well. */
+static int
+digest_without_threads(void)
+{
+	struct fynq_arena *a = fynq_arena_new(1 << 20);
+	struct fynq_digest *d = fynq_digest_new(a);
+	char want[FYNQ_SHA256_SIZE], got[FYNQ_SHA256_SIZE];
+	pthread_t thread;
+
+	alarm(60);
+	if (!forbid_threads() || pthread_create(&thread, NULL, do_nothing, NULL) == 0)
+		return 2;
+	fynq_sha256(big, want);
+	for (int i = 0; i < 2; i++) {
+		begin_all(d, big);
+		fynq_digest_end(d, got);
+		if (strcmp(got, want) != 0)
+			return 1;
+	}
+	fynq_arena_free(&a);
+	return 0;
+}
+
+/* A machine that has no thread left takes uploads all the same. */
+static void
+no_thread_to_be_had(void **state)
+{
+	pid_t child = fork();
+	int status;
+
+	(void)state;
+	assert_true(child >= 0);
+	if (child == 0)
+		_exit(digest_without_threads());
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 0);
+}
+
 int
 main(void)
 {
@@ -105,6 +164,7 @@ main(void)
 		cmocka_unit_test(long_and_short_ones),
 		cmocka_unit_test(order_is_kept),
 		cmocka_unit_test(given_up_half_way),
+		cmocka_unit_test(no_thread_to_be_had),
 	};
 
 	return cmocka_run_group_tests(tests, make_big, free_big);

@@ -55,6 +55,8 @@ types(void **state)
 	assert_type(pdf, "document", "application/octet-stream", "application/pdf");
 	assert_type(pdf, "document", "application/x-pdf", "application/pdf");
 	assert_type(words, "document", "text/markdown", "text/plain");
+	assert_type(FYNQ_STR("Article 1. Human dignity\n"), "document", "text/plain", "text/plain");
+	assert_type(FYNQ_STR("Date: Monday\n"), "content", NULL, "text/plain");
 	assert_type(gif, "content", "image/gif", "image/gif");
 	assert_type(mp4, "content", "video/mp4", "video/mp4");
 	assert_refused(
@@ -95,16 +97,30 @@ text(void **state)
 			memset(p, 'a', sizeof(p));
 			memcpy(p + SIZE - cut, chars[c], n);
 			assert_refused((struct fynq_str){ p, SIZE }, "document", NULL,
-			    "It is no text in UTF-8, which is not taken for the purpose document.");
+			    "It is no text in UTF-8; save it as UTF-8.");
 			memcpy(p + 1000 - cut, chars[c], n);
 			assert_refused((struct fynq_str){ p, 1000 }, "document", NULL,
-			    "It is no text in UTF-8, which is not taken for the purpose document.");
+			    "It is no text in UTF-8; save it as UTF-8.");
 		}
 	}
 	memset(p, 'a', sizeof(p));
 	memcpy(p + 100, "\x80\x80\x80\x80", 4);
 	assert_refused((struct fynq_str){ p, SIZE }, "document", NULL,
-	    "It is no text in UTF-8, which is not taken for the purpose document.");
+	    "It is no text in UTF-8; save it as UTF-8.");
+}
+
+static void
+texts_of_one_byte(void **state)
+{
+	(void)state;
+	assert_type(FYNQ_STR("x"), "document", "text/plain", "text/plain");
+	assert_type(FYNQ_STR("\n"), "content", NULL, "text/plain");
+	assert_refused(
+	    FYNQ_STR("\xe9"), "document", NULL, "It is no text in UTF-8; save it as UTF-8.");
+	assert_refused(FYNQ_STR("\0"), "document", NULL,
+	    "It is application/octet-stream, which is not taken for the purpose document.");
+	assert_refused(FYNQ_STR("\xe9"), "chat", NULL,
+	    "It is no text in UTF-8, which is not taken for the purpose chat.");
 }
 
 static void
@@ -152,6 +168,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(types, setup_folder, teardown_folder),
 		cmocka_unit_test_setup_teardown(text, setup_folder, teardown_folder),
+		cmocka_unit_test_setup_teardown(texts_of_one_byte, setup_folder, teardown_folder),
 		cmocka_unit_test_setup_teardown(extensions, setup_folder, teardown_folder),
 		cmocka_unit_test_setup_teardown(
 		    names_end_in_an_extension_of_their_type, setup_folder, teardown_folder),

@@ -78,13 +78,16 @@ export function describeTypes(suite) {
     it("of text is UTF-8 from its beginning to its end", async () => {
       const user = await on().register();
       for (const bytes of [
-        Buffer.from("h\xe9llo w\xf6rld", "latin1"), Buffer.from("\ufeffhello", "utf16le"),
-        text("a\0b"), Buffer.concat([Buffer.alloc(9000, "a"), Buffer.from([0])]),
+        Buffer.from("h\xe9llo w\xf6rld", "latin1"), Buffer.from("\xe9", "latin1"),
+        Buffer.from("\ufeffhello", "utf16le"), Buffer.from("\ufeffhello", "utf16le").swap16(),
+        Buffer.concat([Buffer.alloc(9000, "a"), Buffer.from([0])]),
         Buffer.concat([Buffer.alloc(9000, "a"), Buffer.from([0xc3])]),
       ]) {
-        assertProblem(await sendOne(on(), user.token, bytes), 415, "unsupported_media_type",
-          ["file"]);
+        const refused = await sendOne(on(), user.token, bytes);
+        assertProblem(refused, 415, "unsupported_media_type", ["file"]);
+        assert.equal(refused.json.detail, "A text must be saved as UTF-8.");
       }
+      await stored(on(), user.token, text("x"));
       // Where the looking ends, a character may be cut.
       for (let i = 0; i < 4; i += 1) {
         await stored(on(), user.token, text("a".repeat(i) + "€𝄞ü".repeat(3000)));
@@ -124,6 +127,24 @@ export function describeTypes(suite) {
       ]) {
         assertProblem(await sendOne(on(), user.token, bytes, { type }), 415,
           "unsupported_media_type", ["file"]);
+      }
+    });
+
+    it("of text is said as a browser's system knows it by its name", async () => {
+      const { token } = await on().register();
+      for (const [name, type, words] of [
+        ["a.csv", "application/vnd.ms-excel", "a,b\n1,2\n"],
+        ["a.tsv", "text/tab-separated-values", "a\tb\n"], ["a.rst", "text/x-rst", "A\n=\n"],
+        ["a.vtt", "text/vtt", "WEBVTT\n\n00:01.000 --> 00:04.000\nHi\n"],
+        ["a.srt", "application/x-subrip", "1\n00:00:01,000 --> 00:00:04,000\nHi\n"],
+        ["a.bib", "text/x-bibtex", "@book{a, title = {B}}\n"], ["a.log", "text/x-log", "It began.\n"],
+        ["a.patch", "text/x-patch", "--- a\n+++ b\n@@ -1 +1 @@\n-a\n+b\n"],
+        ["a.h", "text/x-chdr", "#define A 1\n"], ["a.hpp", "text/x-c++hdr", "class A { };\n"],
+      ]) {
+        const file = await stored(on(), token, text(words), { name, type });
+        assert.equal(file.media_type, "text/plain");
+        const { headers } = await on().api("GET", `/files/${file.id}/content`, { token });
+        assert.ok(headers.get("content-disposition").includes(`filename="${name}"`));
       }
     });
 

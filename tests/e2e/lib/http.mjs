@@ -65,7 +65,7 @@ export class Client {
   };
 
   /** Bytes on a connection of their own; resolves with all that came back, as text. */
-  raw = async (bytes, { timeoutMs = 10000 } = {}) => {
+  raw = async (bytes, { timeoutMs = 30000 } = {}) => {
     const { hostname, port } = new URL(this.#base);
     const socket = net.connect({ host: hostname, port: Number(port) });
     const chunks = [];

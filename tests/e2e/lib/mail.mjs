@@ -76,7 +76,7 @@ export async function startMailServer(folder, { cert, key, options = [] }) {
   const args = [MAIN, "--folder", folder, "--cert", cert, "--key", key, ...options];
   const child = spawn("/usr/bin/python3", args, { stdio: ["ignore", "pipe", "inherit"] });
   const lines = createInterface({ input: child.stdout });
-  const [line] = await once(lines, "line", { signal: AbortSignal.timeout(20000) });
+  const [line] = await once(lines, "line", { signal: AbortSignal.timeout(60000) });
   return {
     ...JSON.parse(line),
     mailboxes: new Mailboxes(folder),

@@ -69,7 +69,7 @@ export class StandIn {
   }
 
   /** Waits for `count` calls of `match` (`ended`: "complete", "aborted") and answers them. */
-  async waitForCalls(match, { count = 1, ended, timeoutMs = 10000 } = {}) {
+  async waitForCalls(match, { count = 1, ended, timeoutMs = 30000 } = {}) {
     const query = new URLSearchParams({ match, count, timeout_ms: timeoutMs });
     if (ended) query.set("ended", ended);
     return this.#ask("GET", `/calls/wait?${query}`);

@@ -37,7 +37,7 @@ export class StandIn {
   }
 
   /** Waits for `count` mails to an address and answers them. */
-  async waitForMails(to, { kind, count = 1, timeoutMs = 10000 } = {}) {
+  async waitForMails(to, { kind, count = 1, timeoutMs = 30000 } = {}) {
     const query = this.#query({ to, kind, count, timeout_ms: timeoutMs });
     return this.#ask("GET", `/mails/wait?${query}`);
   }

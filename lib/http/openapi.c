@@ -11,8 +11,7 @@
 static const struct fynq_field headers[] = {
 	FYNQ_OUT("Idempotency-Key", STRING,
 	    "A name for this request: sent again with it, it is not done again, and the first "
-	    "answer "
-	    "comes once more.",
+	    "answer comes once more.",
 	    .min = 1, .max = 255),
 	FYNQ_OUT("If-Match", STRING,
 	    "The ETag of what is to be changed: 412 where it has changed since; any if absent."),

@@ -27,11 +27,6 @@ post_image(struct fynq_req *rq, const void *arg)
 		.file = in->file_id,
 	};
 
-	if ((in->image.bytes > 0) == (in->file_id.text[0] != '\0')) {
-		fynq_fault(rq, FYNQ_STR("image"), "missing",
-		    "A picture is needed, or the file_id of one that is stored, and not both.");
-		return FYNQ_E_INVALID;
-	}
 	return fynq_tutor_ask(rq, &question, &in->image, in->stream);
 }
 

@@ -40,11 +40,11 @@ struct image_in {
 };
 
 static const struct fynq_field image_in[] = {
-	FYNQ_FIELD(image_in, image, FYNQ_IN_BODY,
+	FYNQ_FIELD(image_in, image, FYNQ_IN_BODY | FYNQ_EITHER,
 	    "The picture: PNG, JPEG, WebP, HEIC or HEIF. It is kept upright, scaled down and "
 	    "without the data that cameras add.",
 	    .max = PICTURE_BYTES),
-	FYNQ_FIELD(image_in, file_id, FYNQ_IN_BODY,
+	FYNQ_FIELD(image_in, file_id, FYNQ_IN_BODY | FYNQ_EITHER,
 	    "Instead of a picture: one that was sent before, by its file's id."),
 	FYNQ_FIELD(
 	    image_in, chat_id, FYNQ_IN_BODY, "Chat to go on with; without it a new one is opened."),

@@ -141,6 +141,7 @@ static const struct fynq_stmt search_contents = { "search_contents", FYNQ_AS_SER
 	"  from public.contents c"
 	"  where not exists (select from found)"
 	"    and exists (select from wanted where not strict)"
+	"    and c.config in (select a.config from asked a)"
 	"    and (select set_config('pg_trgm.word_similarity_threshold',"
 	"      case when length($8::text) > 24 then '0.6' else '0.5' end, true)) is not null"
 	"    and fynq.resembles(c.title, $8::text)"

@@ -13,10 +13,8 @@ static const char *const yes_or_no[] = { "true", "false", NULL };
 static const struct fynq_field list_in[] = {
 	FYNQ_FIELD(list_in, q, FYNQ_IN_QUERY,
 	    "Contents with these words, the best first; of words that very many contents have, "
-	    "some "
-	    "hundreds at most, and next_cursor is null behind them: see docs/library.md. Without "
-	    "it "
-	    "the newest come first.",
+	    "some hundreds at most, and next_cursor is null behind them: see docs/library.md. "
+	    "Without it the newest come first.",
 	    .format = FYNQ_F_LINE, .max = 200),
 	FYNQ_FIELD(list_in, type, FYNQ_IN_QUERY, "Those of a type.", .values = types),
 	FYNQ_FIELD(list_in, tag, FYNQ_IN_QUERY, "Those with this tag, in upper or lower case.",

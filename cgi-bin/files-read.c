@@ -109,12 +109,16 @@ send_part(struct fynq_req *rq, const struct file_row *f, struct fynq_range range
 	    rq, range.part ? 206 : 200, media_type(rq, f->media_type), range.n, write_part, p);
 }
 
-/* Nginx knows our tag only when it is too late for If-Match. */
+/*
+ * Nginx knows our tag only when it is too late for If-Match, and would hold If-Unmodified-Since
+ * against the date of its file, though to clients there is none (RFC 9110 section 13.1.4).
+ */
 static bool
 may_redirect(struct fynq_req *rq)
 {
 	return fynq_req_param(rq, "FYNQ_ACCEL").n > 0 && fynq_store()->path != NULL &&
-	       fynq_req_if_match(rq).p == NULL;
+	       fynq_req_if_match(rq).p == NULL &&
+	       fynq_req_param(rq, "HTTP_IF_UNMODIFIED_SINCE").n == 0;
 }
 
 /*

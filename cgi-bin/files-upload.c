@@ -45,13 +45,8 @@ replay(struct fynq_req *rq, const struct upload_in *in, struct fynq_str ids)
 }
 
 static enum fynq_err
-check_form(struct fynq_req *rq, const struct upload_in *in)
+check_purpose(struct fynq_req *rq, const struct upload_in *in)
 {
-	if ((in->file.fd >= 0) == (in->files.n > 0)) {
-		fynq_fault(rq, FYNQ_STR("file"), "missing",
-		    "A file is needed, or several as files, and not both.");
-		return FYNQ_E_INVALID;
-	}
 	if (fynq_str_eq(in->purpose, FYNQ_STR("content")) && rq->caller.role < FYNQ_TEACHER)
 		return fynq_fail(
 		    rq, FYNQ_E_FORBIDDEN, "Files of the library are teachers' and admins'.");
@@ -99,7 +94,7 @@ post_upload(struct fynq_req *rq, const void *in_)
 	struct fynq_stored stored;
 	struct fynq_claim claim;
 
-	FYNQ_TRY(check_form(rq, in));
+	FYNQ_TRY(check_purpose(rq, in));
 	FYNQ_TRY(fynq_claim_read(rq, &claim));
 	FYNQ_TRY(fynq_claim_find(rq, &earlier));
 	if (earlier.files.p != NULL)

@@ -51,11 +51,11 @@ static const struct fynq_field list_in[] = {
 };
 
 static const struct fynq_field upload_in[] = {
-	FYNQ_FIELD(upload_in, file, FYNQ_IN_BODY,
+	FYNQ_FIELD(upload_in, file, FYNQ_IN_BODY | FYNQ_EITHER,
 	    "The file. What it is, its content says; a Content-Type that says otherwise is "
 	    "refused.",
 	    .max = FYNQ_FILE_MOST),
-	FYNQ_FIELD(upload_in, files, FYNQ_IN_BODY,
+	FYNQ_FIELD(upload_in, files, FYNQ_IN_BODY | FYNQ_EITHER,
 	    "Instead of it, several: parts of this name, of which all are kept or none.",
 	    .max = FYNQ_FILE_MOST, .items = FILES_AT_ONCE),
 	FYNQ_FIELD(upload_in, purpose, FYNQ_IN_BODY,

@@ -75,13 +75,14 @@ objects() {
 
 # Rows of an endpoint that share a path share a location: it takes the largest body of them. A stream
 # ends its connection, also where another process has taken that over: it is not one to keep. Uploads
-# have a second location, for the large ones. Where a query has a secret, what Nginx has to say about
+# have a second location, for the large ones, and a third, for those that do not say how large they are
+# and may not be of the large ones. Where a query has a secret, what Nginx has to say about
 # a request, which quotes it, goes nowhere; the access log has its status.
 locations() {
 	for responder in "$bin"/*.fcgi; do
 		routes=$("$responder" --routes)
 		printf '%s\n' "$routes" | awk -F '\t' \
-			-v name="$(basename "$responder" .fcgi)" -v here="$here" '
+			-v kept=99999999 -v name="$(basename "$responder" .fcgi)" -v here="$here" '
 			NF < 6 || $2 !~ /^\/[A-Za-z0-9_.{}\/-]*$/ || $4 !~ /^[1-9][0-9]*$/ {
 				printf "%s: not a route: %s\n", name, $0 > "/dev/stderr"
 				bad = 1
@@ -91,7 +92,7 @@ locations() {
 			$4 + 0 > body[$2] { body[$2] = $4 + 0 }
 			$5 != "-" { kind[$2] = $5 }
 			$6 == "secret" { secret[$2] = 1 }
-			function location(path, prefix, large,    pattern) {
+			function location(path, prefix, large,    pattern, most) {
 				pattern = path
 				if (path ~ /[{]/) {
 					gsub(/[.]/, "[.]", pattern)
@@ -107,17 +108,26 @@ locations() {
 					printf "    include %s/large.conf;\n", here
 				if (path in secret)
 					printf "    error_log /dev/null crit;\n"
-				printf "    client_max_body_size %.0f;\n", body[path]
-				if (kind[path] == "upload" && !large)
+				if (prefix == "/fynq_unsaid")
+					printf "    internal;\n"
+				most = body[path]
+				if (prefix == "/fynq_unsaid" && most > kept)
+					most = kept
+				printf "    client_max_body_size %.0f;\n", most
+				if (kind[path] == "upload" && prefix == "") {
 					printf "    if ($fynq_large) {\n        rewrite ^ /fynq_large$uri last;\n    }\n"
+					printf "    if ($fynq_unsaid) {\n        rewrite ^ /fynq_unsaid$uri last;\n    }\n"
+				}
 				printf "    fastcgi_pass fynq_%s%s;\n}\n", name,
 					kind[path] == "stream" ? "_once" : "$fynq_once"
 			}
 			END {
 				for (i = 1; i <= n && !bad; i++) {
 					location(paths[i], "", 0)
-					if (kind[paths[i]] == "upload")
+					if (kind[paths[i]] == "upload") {
 						location(paths[i], "/fynq_large", 1)
+						location(paths[i], "/fynq_unsaid", 0)
+					}
 				}
 			}'
 	done

@@ -148,6 +148,43 @@ read_part(struct fynq_req *rq, const struct fynq_field *f, void *member)
 		fynq_value_read_text(rq, f, found->text, member);
 }
 
+/* Whether the body has anything for the field, sound or not. */
+static bool
+is_sent(const struct fynq_req *rq, const struct fynq_field *f)
+{
+	struct json_object *value = NULL;
+
+	if (rq->form == NULL)
+		return json_object_object_get_ex(rq->json, f->name, &value) && value != NULL;
+	for (size_t i = 0; i < rq->form->n; i++)
+		if (fynq_str_eq(rq->form->parts[i].name, fynq_str_of(f->name)) &&
+		    !is_no_file(&rq->form->parts[i]))
+			return true;
+	return false;
+}
+
+/* One of the fields that stand for each other is there, and one only. */
+static void
+check_either(struct fynq_req *rq, const struct fynq_field *table)
+{
+	const struct fynq_field *first = NULL;
+	struct fynq_str names = { 0 };
+	int n = 0;
+
+	for (const struct fynq_field *f = table; f != NULL && f->name != NULL; f++) {
+		if ((f->flags & FYNQ_EITHER) == 0)
+			continue;
+		n += is_sent(rq, f);
+		names = first == NULL ? fynq_str_of(f->name)
+				      : fynq_arena_printf(
+					    rq->arena, "%.*s and %s", FYNQ_STR_ARG(names), f->name);
+		first = first == NULL ? f : first;
+	}
+	if (first != NULL && n != 1)
+		fynq_fault(rq, fynq_str_of(first->name), n == 0 ? "missing" : "not_unique",
+		    "Of %.*s one is needed, and one only.", FYNQ_STR_ARG(names));
+}
+
 static void
 fault_unknown(struct fynq_req *rq, struct fynq_str name, const char *what)
 {
@@ -229,6 +266,8 @@ fynq_fields_read(struct fynq_req *rq, const struct fynq_field *table, const void
 	for (const struct fynq_field *f = table; f != NULL && f->name != NULL; f++)
 		if ((f->flags & FYNQ_IN_BODY) != 0)
 			(rq->form != NULL ? read_part : read_member)(rq, f, in + f->offset);
+	if (body)
+		check_either(rq, table);
 	check_query(rq, &query);
 	if (rq->form != NULL)
 		check_parts(rq, table);

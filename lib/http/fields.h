@@ -81,7 +81,8 @@ enum {
 	FYNQ_NULLABLE = 16, /* JSON null is allowed, and counts as absent in the struct */
 	FYNQ_SECRET = 32,   /* never in a log; writeOnly in the OpenAPI document */
 	FYNQ_OPTIONAL = 64, /* a reply may leave it out */
-	FYNQ_UNIQUE = 128   /* ARRAY: no item is there twice */
+	FYNQ_UNIQUE = 128,  /* ARRAY: no item is there twice */
+	FYNQ_EITHER = 256   /* body: of all rows that have it one is there, and one only */
 };
 
 struct fynq_field {
@@ -180,8 +181,10 @@ void fynq_field_bounds(const struct fynq_field *f, int64_t *min_r, int64_t *max_
  *
  * Faults are a field that is not as the table says, a body where the table has none, any member or
  * query parameter that the table does not name, a query parameter or a part that comes twice (but
- * for parts of FILES), a file in place of a text and a text in place of a file. INVALID, with every
- * fault recorded in the order of path, query, body and the unnamed, where there is one.
+ * for parts of FILES), a file in place of a text and a text in place of a file. Of rows with
+ * FYNQ_EITHER the first is named where none is there (missing), or more than one (not_unique).
+ * INVALID, with every fault recorded in the order of path, query, body and the unnamed, where there
+ * is one.
  */
 enum fynq_err fynq_fields_read(
     struct fynq_req *rq, const struct fynq_field *table, const void **in_r) FYNQ_MUST_CHECK;

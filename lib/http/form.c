@@ -42,6 +42,20 @@ fynq_form_wanted(const struct fynq_field *table)
 	return false;
 }
 
+bool
+fynq_form_alone(const struct fynq_field *table)
+{
+	bool either = false, others = false;
+
+	for (; table != NULL && table->name != NULL; table++) {
+		if (is_file(table) && (table->flags & FYNQ_REQUIRED) != 0)
+			return true;
+		either |= is_file(table) && (table->flags & FYNQ_EITHER) != 0;
+		others |= !is_file(table) && (table->flags & FYNQ_EITHER) != 0;
+	}
+	return either && !others;
+}
+
 /* How many parts before this one have its name. */
 static int64_t
 same_before(const struct fynq_form *form, const struct fynq_form_part *part)
@@ -235,6 +249,8 @@ fynq_form_body(struct fynq_req *rq, const struct fynq_field *table, size_t max)
 		FYNQ_TRY(fynq_req_body_fits(rq, max));
 		return read_form(rq, table);
 	}
+	if (rq->content_length > 0 && fynq_form_alone(table))
+		return fynq_fail(rq, FYNQ_E_MEDIA_TYPE, "The body must be multipart/form-data.");
 	if (rq->content_length > 0 && !fynq_json_is_type(rq->content_type))
 		return fynq_fail(rq, FYNQ_E_MEDIA_TYPE,
 		    "The body must be multipart/form-data or application/json.");

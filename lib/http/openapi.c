@@ -11,8 +11,7 @@
 static const struct fynq_field headers[] = {
 	FYNQ_OUT("Idempotency-Key", STRING,
 	    "A name for this request: sent again with it, it is not done again, and the first "
-	    "answer "
-	    "comes once more.",
+	    "answer comes once more.",
 	    .min = 1, .max = 255),
 	FYNQ_OUT("If-Match", STRING,
 	    "The ETag of what is to be changed: 412 where it has changed since; any if absent."),
@@ -92,22 +91,20 @@ body_of(
 static void
 request_body(struct fynq_doc *d, const struct fynq_field *table)
 {
-	bool required = false, file_required = false;
+	bool required = false;
 
 	if (!fynq_schema_has(table, FYNQ_IN_BODY))
 		return;
-	for (const struct fynq_field *f = table; f->name != NULL; f++) {
-		if (!fynq_schema_picks(f, FYNQ_IN_BODY) || (f->flags & FYNQ_REQUIRED) == 0)
-			continue;
-		required = true;
-		file_required |= f->type == FYNQ_T_FILE || f->type == FYNQ_T_FILES;
-	}
+	for (const struct fynq_field *f = table; f->name != NULL; f++)
+		if (fynq_schema_picks(f, FYNQ_IN_BODY) &&
+		    (f->flags & (FYNQ_REQUIRED | FYNQ_EITHER)) != 0)
+			required = true;
 	fynq_doc_open(d, "requestBody", '{');
 	fynq_doc_bool(d, "required", required);
 	fynq_doc_open(d, "content", '{');
 	if (fynq_form_wanted(table))
 		body_of(d, table, "multipart/form-data", FYNQ_SCHEMA_FORM);
-	if (!file_required)
+	if (!fynq_form_alone(table))
 		body_of(d, table, "application/json", FYNQ_SCHEMA_JSON);
 	fynq_doc_close(d, '}');
 	fynq_doc_close(d, '}');

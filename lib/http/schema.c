@@ -136,6 +136,40 @@ is_required(const struct fynq_field *f, unsigned int where)
 	return where != 0 ? (f->flags & FYNQ_REQUIRED) != 0 : (f->flags & FYNQ_OPTIONAL) == 0;
 }
 
+static bool
+is_either(const struct fynq_field *f, unsigned int where)
+{
+	return fynq_schema_picks(f, where) && where != 0 && (f->flags & FYNQ_EITHER) != 0;
+}
+
+/* One row that must be there. */
+static void
+add_choice(struct fynq_doc *d, const struct fynq_field *f)
+{
+	fynq_doc_open(d, NULL, '{');
+	fynq_doc_open(d, "required", '[');
+	fynq_doc_text(d, NULL, fynq_str_of(f->name));
+	fynq_doc_close(d, ']');
+	fynq_doc_close(d, '}');
+}
+
+/* Of the rows of FYNQ_EITHER those that can be there; one says at least that it must be. */
+static void
+add_choices(struct fynq_doc *d, const struct fynq_field *table, unsigned int where)
+{
+	bool any = false;
+
+	for (const struct fynq_field *f = table; f->name != NULL; f++)
+		any |= is_either(f, where);
+	if (!any)
+		return;
+	fynq_doc_open(d, "oneOf", '[');
+	for (const struct fynq_field *f = table; f->name != NULL; f++)
+		if (is_either(f, where))
+			add_choice(d, f);
+	fynq_doc_close(d, ']');
+}
+
 void
 fynq_schema_object(struct fynq_doc *d, const struct fynq_field *table, unsigned int where)
 {
@@ -154,6 +188,7 @@ fynq_schema_object(struct fynq_doc *d, const struct fynq_field *table, unsigned 
 		if (fynq_schema_picks(f, where) && is_required(f, where))
 			fynq_doc_text(d, NULL, fynq_str_of(f->name));
 	fynq_doc_close(d, ']');
+	add_choices(d, table, where);
 	if (where != 0)
 		fynq_doc_bool(d, "additionalProperties", false);
 }

@@ -10,6 +10,7 @@ import { assertProblem } from "./lib/problem.mjs";
 import { claimsOf } from "./lib/tokens.mjs";
 
 const AT_ONCE = 50;
+const GRACE_MS = 10000;
 
 const times = (n, token) => Array.from({ length: n }, () => token);
 const given = (answers) =>
@@ -36,6 +37,16 @@ function races(auth, mode) {
     const { status, text, json } = await refresh(token);
     assert.equal(status, 200, text);
     return json.refresh_token;
+  }
+
+  /** A student, and the answers to fifty who have one token; a busy machine has several tries. */
+  async function withinGrace() {
+    for (let tries = 5; ; tries -= 1) {
+      const student = await own.register();
+      const began = performance.now();
+      const answers = await all(times(AT_ONCE, student.refreshToken));
+      if (performance.now() - began < GRACE_MS || tries === 1) return { student, answers };
+    }
   }
 
   /** A token that was used, as its two successors were after it, longer ago than the grace. */
@@ -82,9 +93,8 @@ function races(auth, mode) {
   });
 
   it("fifty at once with one token: all are of one family, which ends as a whole", async () => {
-    const student = await own.register();
+    const { student, answers } = await withinGrace();
     const session = claimsOf(student.token).session_id;
-    const answers = await all(times(AT_ONCE, student.refreshToken));
     assertOneFamily(answers, session);
     const tokens = given(answers).map(({ refresh_token }) => refresh_token);
     assert.equal(tokens.length, AT_ONCE);

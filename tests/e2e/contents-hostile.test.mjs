@@ -81,8 +81,10 @@ describe("many at once", () => {
     for (const [method, body] of [["PATCH", { title: "Late" }], ["DELETE", undefined]]) {
       const { id } = await add();
       await settled(id);
+      const mark = Math.trunc(Math.random() * 2 ** 31);
       const gone = db.run(
         `begin; delete from contents where id = $1;
+         select pg_advisory_xact_lock($2) \\g /dev/null
          do $$ begin
            for i in 1..1000 loop
              exit when exists (select from pg_stat_activity where wait_event_type = 'Lock'
@@ -90,10 +92,10 @@ describe("many at once", () => {
              perform pg_sleep(0.01), pg_stat_clear_snapshot();
            end loop;
          end $$;
-         commit;`, [id]);
+         commit;`, [id, mark]);
       await waitUntil(async () => (await db.query(
-        `select 1 from pg_locks l join pg_class r on r.oid = l.relation
-         where r.relname = 'contents' and l.mode = 'RowExclusiveLock'`)).length > 0);
+        "select 1 from pg_locks where locktype = 'advisory' and granted and objid = $1::oid",
+        [mark])).length > 0);
       assertProblem(await send(method, `/contents/${id}`, body), 404, "not_found");
       await gone;
     }

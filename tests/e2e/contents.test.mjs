@@ -234,6 +234,15 @@ describe("the library", { concurrency: 4 }, () => {
     assert.deepEqual(ids(await list(student, { q: typo })), [exact.id]);
   });
 
+  it("stop words find nothing, also where another language of the library has none of them", async () => {
+    const { teacher, student } = await people;
+    await add(teacher, { title: "Das Licht", language: "de" });
+    const { id } = await add(teacher, { title: "The being and the having" });
+    for (const q of ["the and", "being", "-light the"]) {
+      assert.ok(!ids(await list(student, { q, limit: 100 })).includes(id), q);
+    }
+  });
+
   it("pages have neither gaps nor doubles while contents are added", async () => {
     const { teacher, student } = await people;
     const a = word();

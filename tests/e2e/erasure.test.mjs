@@ -20,8 +20,10 @@ import { pidsOf } from "./lib/processes.mjs";
 
 const run = promisify(execFile);
 
+// A statement waits for a lock of the test's for as long as the test needs.
 const settings = {
   FYNQ_CACHE_HOURS: 1, FYNQ_ACCOUNT_CHECK_SECONDS: 0, FYNQ_RESUME_SECONDS: 20,
+  FYNQ_DB_TIMEOUT_MS: 60000,
 };
 
 let own; // The stack of the tests that run.
@@ -280,11 +282,8 @@ describe("a user who leaves", () => {
   });
 });
 
-/** Processes of their own, for they wait for the test longer than those of a pool may. */
-const patient = (name, method, target, options) =>
-  own.cgi(name, method, target, { ...options, environment: { FYNQ_DB_TIMEOUT_MS: "60000" } });
-
-const removePatiently = (token) => patient("users", "DELETE", "/api/v1/users/me", { token });
+/** By a process of its own, for which Nginx need not wait. */
+const removePatiently = (token) => own.cgi("users", "DELETE", "/api/v1/users/me", { token });
 
 /**
  * A picture on its way to a process that has let its user in and waits for the last byte:
@@ -297,7 +296,7 @@ async function beginUpload({ token }) {
   const { body, headers } = form({ content: newWord(), image: filePart(await readFile(picture)) });
   const upload = {};
   await new Promise((resolve, reject) => {
-    const answer = patient("chat", "POST", "/api/v1/chat/image", {
+    const answer = own.cgi("chat", "POST", "/api/v1/chat/image", {
       token, body, headers,
       started: (process) => (upload.process = process),
       send: (stdin, bytes) => stdin.write(bytes.subarray(0, -1), resolve),

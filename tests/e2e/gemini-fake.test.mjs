@@ -335,8 +335,10 @@ test("hold, release, and a client that goes", LIMIT, async () => {
 
 test("many streams at once", LIMIT, async () => {
   const repeat = { text: "tick", count: 20, every_ms: 10 };
-  await standIn.script("many-token", [{ repeat }, { end: "finish" }]);
+  await standIn.script("many-token", [{ hold: true }, { repeat }, { end: "finish" }]);
   const streams = Array.from({ length: 100 }, () => askStream("many-token"));
+  await standIn.waitForCalls("many-token", { count: 100 }); // The first one has not ended by then.
+  await standIn.release("many-token");
   for (const { body } of await Promise.all(streams)) {
     assert.equal(readStream(body).text, "tick".repeat(20));
     assert.equal(readStream(body).usage.candidatesTokenCount, 20);

@@ -429,12 +429,14 @@ describe("with settings of its own", () => {
 
   it("a reader that died leaves the content to another; another text is read anew", async () => {
     const author = await registerAs(own, "teacher");
-    const id = await putContent(own, author.id, { body: "First." });
+    const id = await putContent(own, author.id, { body: "First.", later: true });
     // As by a process that was killed between two pieces.
     await own.db.run(
-      `update contents set tries = 1, due_at = now() - interval '1 second' where id = $1;
+      `begin;
+       update contents set tries = 1, due_at = now() - interval '1 second' where id = $1;
        insert into content_passages (content_id, n, body, search)
-         select $1, n, 'half', '' from generate_series(1, 2) n on conflict do nothing`, [id]);
+         select $1, n, 'half', '' from generate_series(1, 2) n;
+       commit`, [id]);
     await whenRead(own, id);
     const read = () => own.db.query(
       "select n, body from content_passages where content_id = $1 order by n", [id]);
@@ -447,7 +449,7 @@ describe("with settings of its own", () => {
   it("who reads at once with others reads what they do not", async () => {
     const author = await registerAs(own, "teacher");
     const all = await Promise.all(Array.from({ length: 20 }, (_, i) =>
-      putContent(own, author.id, { body: `Text ${i}.` })));
+      putContent(own, author.id, { body: `Text ${i}.`, later: true })));
     await Promise.all([1, 2, 3].map(() => own.fynqctl(["upkeep"])));
     const rows = await own.db.query(
       `select c.body, p.body as passage from contents c
@@ -458,9 +460,8 @@ describe("with settings of its own", () => {
 
   it("without pdftotext they wait, and are read once it is there", async () => {
     const author = await registerAs(own, "teacher");
-    const id = await putContent(own, author.id, { pdf: pdf.pdf(["Late words."]) });
     // Not by the pool, which has pdftotext.
-    await own.db.run("update contents set due_at = now() + interval '1 hour' where id = $1", [id]);
+    const id = await putContent(own, author.id, { pdf: pdf.pdf(["Late words."]), later: true });
     const failed = await own.fynqctl(["upkeep"], { FYNQ_PDFTOTEXT: "/nonexistent/pdftotext" });
     assert.notEqual(failed.code, 0);
     assert.match(failed.stderr, /poppler-utils/);

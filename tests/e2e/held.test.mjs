@@ -54,12 +54,16 @@ const eventOf = async (pid, name) =>
 
 test("no worker waits with them", async () => {
   const n = 20;
-  const began = performance.now();
-  const answers = await Promise.all((await refused(n)).answers);
-  const took = performance.now() - began;
-  for (const answer of answers) assertProblem(answer, 401, "bad_credentials");
-  assert.ok(Math.min(...answers.map(({ ms }) => ms)) >= HELD_MS);
-  assert.ok(took < n * HELD_MS - 1000, `${took} ms`);
+  // A machine that is busy may take as long: then once more.
+  for (let tries = 5; ; tries -= 1) {
+    const began = performance.now();
+    const answers = await Promise.all((await refused(n)).answers);
+    const took = performance.now() - began;
+    for (const answer of answers) assertProblem(answer, 401, "bad_credentials");
+    assert.ok(Math.min(...answers.map(({ ms }) => ms)) >= HELD_MS);
+    if (took < n * HELD_MS - 1000) break;
+    assert.ok(tries > 1, `${took} ms`);
+  }
 });
 
 test("a process that is told to end gives them first", async () => {

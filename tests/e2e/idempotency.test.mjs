@@ -9,6 +9,7 @@ import { promisify } from "node:util";
 import { asked, liveRunner, newToken, opened, put, read } from "./lib/chats.mjs";
 import { api, db, gemini, register, sse, stack, startStack, waitUntil } from "./lib/fynq.mjs";
 import { assertProblem, assertRetryAfter } from "./lib/problem.mjs";
+import { sameDay } from "./lib/wait.mjs";
 
 const PATH = "/chat/message";
 
@@ -24,6 +25,8 @@ const starting = startStack({
 });
 starting.catch(() => {}); // Told by the tests that use it.
 after(async () => (await starting).stop());
+
+before(() => sameDay(120)); // What is asked is counted by the day.
 
 const newKey = () => `key ${randomUUID()}`;
 

@@ -35,10 +35,11 @@ const age = (token, seconds) =>
 describe("register and login", { concurrency: 4 }, () => {
   it("the day of the eighteenth birthday is the first", async () => {
     const born = (days) => {
-      const date = new Date();
-      date.setUTCFullYear(date.getUTCFullYear() - 18, date.getUTCMonth(),
-        date.getUTCDate() + days);
-      return date.toISOString().slice(0, 10);
+      const now = new Date();
+      const [year, month] = [now.getUTCFullYear() - 18, now.getUTCMonth()];
+      // A year without February 29 has its last day instead.
+      const day = Math.min(now.getUTCDate(), new Date(Date.UTC(year, month + 1, 0)).getUTCDate());
+      return new Date(Date.UTC(year, month, day + days)).toISOString().slice(0, 10);
     };
     const ask = (days) => api("POST", "/auth/register", {
       body: { email: email(), password, birth_date: born(days) },
@@ -149,8 +150,15 @@ describe("refresh", { concurrency: 4 }, () => {
   });
 
   it("fifty at once with one token: all are answered, and the session lives", async () => {
-    const { refreshToken, id } = await register();
-    const answers = await Promise.all(Array.from({ length: 50 }, () => refresh(refreshToken)));
+    let id, answers;
+    // Within the ten seconds for which the token works again; a busy machine has several tries.
+    for (let tries = 5, took = Infinity; took > 10000 && tries > 0; tries -= 1) {
+      const student = await register();
+      const began = performance.now();
+      answers = await Promise.all(Array.from({ length: 50 }, () => refresh(student.refreshToken)));
+      took = performance.now() - began;
+      ({ id } = student);
+    }
     assert.deepEqual(new Set(answers.map(({ status }) => status)), new Set([200]));
     const tokens = answers.map(({ json }) => json.refresh_token);
     assert.equal(new Set(tokens).size, 50);

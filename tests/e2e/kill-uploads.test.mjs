@@ -79,18 +79,27 @@ function bodyOf({ purpose, files }) {
     ...files.map(({ name, bytes, type }) => [field, filePart(bytes, name, type)])]);
 }
 
+let answered = 0;
+let underWay = 0;
+
 /** One attempt: the stored files, or undefined where a client would try again. */
 async function attempt(user, upload) {
   const { body, headers } = bodyOf(upload);
   let answer;
+  underWay += 1;
   try {
     answer = await own.api("POST", "/files/upload",
       { token: user.token, body, headers: { ...headers, "idempotency-key": upload.key } });
   } catch {
     return undefined; // The connection broke.
+  } finally {
+    underWay -= 1;
   }
   const { status, text, json } = answer;
-  if (status === 201) return json.items ?? [json];
+  if (status === 201) {
+    answered += 1;
+    return json.items ?? [json];
+  }
   // 409: the first attempt may still run.
   assert.ok([409, 502, 503, 504].includes(status), `${status} ${text}`);
   return undefined;
@@ -117,11 +126,19 @@ async function send(user, upload) {
   assert.ok(upload.stored || !upload.persists, "an upload was not taken in all this time");
 }
 
-/** Kills processes of the pool at random moments until over(), and counts them in `count`. */
+/**
+ * Kills processes of the pool at random moments until over(), and counts them in `count`. Between two
+ * of them an upload is answered, and others are under way: else a slow machine, on which each takes
+ * longer, would never be done, or break none.
+ */
 async function havoc(over, count) {
   const random = chance("havoc");
   while (!over()) {
+    const before = answered;
+    await waitUntil(() => over() || answered > before, { timeoutMs: PATIENCE_MS, what: "an answer" });
     await pause(Math.floor(random() * 250));
+    const busy = () => over() || underWay > CLIENTS / 2;
+    await waitUntil(busy, { timeoutMs: PATIENCE_MS, everyMs: 1, what: "uploads under way" });
     const pids = await pidsOf(own, "files");
     if (pids.length === 0) continue;
     try {
@@ -172,10 +189,13 @@ async function assertSound() {
   const wrong = await own.db.query(
     `select coalesce(u.user_id, f.user_id) as user_id, u.bytes, u.files, u.day_files, f.sum, f.n
      from fynq.file_usage u
-     full join (select user_id, sum(bytes)::bigint as sum, count(*)::int as n
-       from public.files group by user_id) f on f.user_id = u.user_id
+     full join (select user_id, sum(bytes)::bigint as sum, count(*)::int as n,
+         (count(*) filter (where day = last))::int as day_n
+       from (select *, max(day) over (partition by user_id) as last
+         from (select *, (created_at at time zone 'UTC')::date as day from public.files) d) l
+       group by user_id) f on f.user_id = u.user_id
      where (u.bytes, u.files, u.day_files) is distinct from
-       (coalesce(f.sum, 0), coalesce(f.n, 0), coalesce(f.n, 0))`);
+       (coalesce(f.sum, 0), coalesce(f.n, 0), coalesce(f.day_n, 0))`);
   assert.deepEqual(wrong, [], "the counters are not exact");
 }
 
@@ -246,7 +266,7 @@ it(`${UPLOADS} uploads while processes are killed`, { timeout: 400000 }, seeded(
   t.diagnostic(`${count.killed} killed, ${broken()} broken off, ${told.length} answered,`
     + ` ${whole} read`);
   assert.ok(whole >= ENOUGH, `only ${whole} were read`);
-  assert.ok(told.length >= uploads.length * 0.7);
+  assert.ok(told.length >= uploads.length / 2);
 
   await assertSound();
   const rows = await own.db.query("select id, user_id, name, bytes, sha256 from public.files");

@@ -139,6 +139,21 @@ it("a chunked one is kept until it is whole, and taken", async () => {
   assert.equal(json.sha256, sha256);
 });
 
+// Nginx keeps it on the disk before anybody has asked whose it is.
+it("a chunked one that is large is refused", { timeout: 60000 }, async () => {
+  const { request, answer } = begin();
+  let refused = false;
+  const done = answer.finally(() => { refused = true; });
+  done.catch(() => {});
+  const piece = Buffer.alloc(1 << 20, "a piece of the file\n");
+  await send(request, HEAD);
+  for (let i = 0; i < 200 && !refused; i += 1) {
+    await Promise.race([send(request, piece), answer.catch(() => {})]);
+  }
+  assertProblem(await answer, 413, "too_large");
+  request.destroy();
+});
+
 it("five at once are one too many; the fifth is told to come back, and may", { timeout: 60000 }, async () => {
   const four = Array.from({ length: 4 }, () => begin({ token: teacher.token, length: LARGE }));
   for (const { request } of four) await send(request, HEAD);

@@ -6,10 +6,12 @@ import { after, before, describe, it } from "node:test";
 
 import { startStack } from "./lib/fynq.mjs";
 import { assertProblem, assertRetryAfter } from "./lib/problem.mjs";
+import { sameDay } from "./lib/wait.mjs";
 
 let own;
 before(async () => {
   own = await startStack({ settings: { FYNQ_LIMIT_STUDENT: "3/5/0/0" } });
+  await sameDay(120);
 });
 after(() => own?.stop());
 

@@ -14,7 +14,7 @@ const MODEL = "gemini-2.5-flash";
 const PATIENCE_MS = 7000;
 const BACKOFF_MS = 500;
 // What a busy machine may take beyond that.
-const SLACK_MS = 5000;
+const SLACK_MS = 20000;
 
 /** How long after the end of each call the next one began, in ms. */
 const gaps = (calls) => calls.slice(1).map((call, i) => call.received_at - calls[i].ended_at);
@@ -117,7 +117,7 @@ describe("a question is sent again", { concurrency: 16 }, () => {
         body: { content: token, stream },
         environment: {
           FYNQ_GEMINI_TRIES: String(tries),
-          FYNQ_GEMINI_PATIENCE_MS: "4000",
+          FYNQ_GEMINI_PATIENCE_MS: "8000",
           FYNQ_GEMINI_FIRST_MS: "1000",
         },
       });
@@ -130,9 +130,16 @@ describe("a question is sent again", { concurrency: 16 }, () => {
     });
 
     it(`a client that goes while it waits ends it, ${stream ? "streamed" : "whole"}`, async () => {
-      let token;
-      // On a machine that is busy for seconds the wait may be over before the client goes.
-      for (let left = false; !left;) {
+      let token, rows;
+      const stopped = async () => {
+        rows = await own.db.query(
+          `select r.status, r.content from messages r join messages q on q.id = r.parent_id
+           where q.content = $1 and r.status <> 'pending'`, [token]);
+        return rows.length > 0;
+      };
+      // On a machine that is busy for seconds the wait may be over before the client goes, or before
+      // anybody looks.
+      for (let tries = 5, left = false; !left;) {
         token = await script(own, [{ status: 429, body: quota("4s") }], GOOD);
         const control = new AbortController();
         const answer = own.api("POST", "/chat/message", {
@@ -142,14 +149,14 @@ describe("a question is sent again", { concurrency: 16 }, () => {
         control.abort();
         left = await answer.then(() => false, () => true);
         left &&= (await own.gemini.calls(token)).length === 1;
+        if (!left) continue;
+        const soon = { timeoutMs: 3800, what: "the reply to be stopped" };
+        left = await waitUntil(stopped, soon).catch((error) => {
+          if ((tries -= 1) === 0) throw error;
+          return false;
+        });
       }
-      const reply = () => own.db.query(
-        `select r.status, r.content from messages r join messages q on q.id = r.parent_id
-         where q.content = $1 and r.status <> 'pending'`, [token]);
-      const [{ status, content }] = await waitUntil(async () => {
-        const rows = await reply();
-        return rows.length > 0 && rows;
-      }, { timeoutMs: 3800, what: "the reply to be stopped" });
+      const [{ status, content }] = rows;
       assert.deepEqual([status, content], ["stopped", ""]);
       // Another question's wait of the same length shows that this one's is over.
       const other = await script(own, [{ status: 429, body: quota("4s") }], GOOD);
@@ -178,7 +185,7 @@ describe("a question is sent again", { concurrency: 16 }, () => {
         [MODEL, "answer", 3, 200, "ok"],
       ],
     );
-    for (const { ms } of lines) assert.ok(Number.isInteger(ms) && ms >= 0 && ms < 5000);
+    for (const { ms } of lines) assert.ok(Number.isInteger(ms) && ms >= 0 && ms < SLACK_MS);
     const { first_ms, prompt_tokens, reply_tokens, finish_reason, level } = lines[2];
     assert.ok(first_ms >= 0 && first_ms <= lines[2].ms);
     assert.ok(prompt_tokens > 0 && reply_tokens > 0);

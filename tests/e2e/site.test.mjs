@@ -4,6 +4,7 @@
 import assert from "node:assert/strict";
 import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
+import { existsSync } from "node:fs";
 import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import https from "node:https";
 import net from "node:net";
@@ -47,21 +48,27 @@ before(async () => {
       path.join(stack.state, "run")], { env: stack.environment() });
     await writeFile(file(`fynq-${part}.conf`), stdout);
   }
-  port = await freePort();
   const example = await readFile(path.join(shared, "site.example.conf"), "utf8");
-  const site = example
+  const site = (listen) => example
     .replaceAll("/etc/nginx/", `${folder}/`)
     .replaceAll(`/etc/ssl/${NAME}/`, `${folder}/`)
     .replaceAll("/var/log/nginx/", `${folder}/`)
-    .replace("listen 443 ", `listen 127.0.0.1:${port} `)
+    .replace("listen 443 ", `listen 127.0.0.1:${listen} `)
     .replace(/.*listen \[::\].*\n/, "");
   const temporary = ["client_body", "fastcgi", "proxy", "scgi", "uwsgi"]
     .map((name) => `${name}_temp_path ${folder}/tmp/${name};`).join("\n");
   const user = process.getuid() === 0 ? "user root;" : "";
-  await writeFile(file("nginx.conf"),
-    `${user} daemon off; pid ${folder}/pid; events {} http { ${temporary}\n${site} }\n`);
-  nginx = spawn("nginx", ["-p", folder, "-e", file("error.log"), "-c", file("nginx.conf")]);
-  await waitUntil(() => shakeHands({}).then(() => true, () => false));
+  // Another program may take the port between our asking for it and Nginx's: then with another one.
+  for (let tries = 3; ; tries -= 1) {
+    port = await freePort();
+    await writeFile(file("nginx.conf"),
+      `${user} daemon off; pid ${folder}/pid; events {} http { ${temporary}\n${site(port)} }\n`);
+    nginx = spawn("nginx", ["-p", folder, "-e", file("error.log"), "-c", file("nginx.conf")]);
+    // It writes its id once it listens, and ends where it cannot.
+    await waitUntil(() => existsSync(file("pid")) || nginx.exitCode !== null, { what: "Nginx" });
+    if (nginx.exitCode === null) break;
+    if (tries === 1) throw new Error(await readFile(file("error.log"), "utf8"));
+  }
 });
 
 after(async () => {

@@ -155,10 +155,11 @@ describe("migrate --to=supabase", () => {
   it("leaves nothing of a file that is deleted meanwhile", emptied(async () => {
     const user = await own.register();
     const [{ key }] = await files(user, [3000]);
-    await own.storage.fail(key, "late", { route: "POST /object", delay_ms: 1500 });
+    await own.storage.fail(key, "late", { route: "POST /object", delay_ms: 5000 });
     const migrating = storage("local", "migrate", "--to=supabase");
     await waitUntil(async () => (await posts(key)) > 0, { timeoutMs: 30000 });
     await own.db.run("delete from public.files");
+    assert.deepEqual(await own.storage.objects(user.id), [], "it was stored before the row went");
     const { code, stderr } = await migrating;
     assert.equal(code, 0, stderr);
     assert.deepEqual(await own.storage.objects(user.id), []);

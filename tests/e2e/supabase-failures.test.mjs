@@ -8,6 +8,9 @@ import { assertProblem, assertRetryAfter } from "./lib/problem.mjs";
 import { callsOf, email, good, password, startSupabase, TIMEOUT_MS } from "./lib/supabase.mjs";
 import { sign } from "./lib/tokens.mjs";
 
+// What a busy machine may take beyond a time that is set.
+const SLACK_MS = 20000;
+
 let own, supabase;
 
 before(async () => {
@@ -29,7 +32,7 @@ describe("failures", { concurrency: 4 }, () => {
       await supabase.fail(student.email, named, { route: "POST /token" });
       const answer = await login(student);
       assertProblem(answer, 503, "accounts_unavailable");
-      assert.ok(answer.ms < 2 * TIMEOUT_MS, `${answer.ms} ms`);
+      assert.ok(answer.ms < TIMEOUT_MS + SLACK_MS, `${answer.ms} ms`);
       assertRetryAfter(answer, 1, 60);
       await good(login(student));
     });

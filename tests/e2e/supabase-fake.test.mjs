@@ -230,14 +230,23 @@ describe("refresh tokens", { concurrency: 4 }, () => {
     " where token = $2", [seconds, token]);
 
   it("the last but one gives the last; an older one a new one, for ten seconds", async () => {
-    const first = (await signedUp()).session.refresh_token;
-    const second = (await refresh(first)).json.refresh_token;
-    await age(first, 3600);
-    assert.equal((await refresh(first)).json.refresh_token, second);
-    const third = (await refresh(second)).json.refresh_token;
-    await age(first, 8);
-    const other = (await refresh(first)).json.refresh_token;
-    assert.ok(![first, second, third].includes(other));
+    // Of these seconds a busy machine may take the last two before it asks: then once more.
+    for (let tries = 5, took = Infinity; took > 2000 && tries > 0; tries -= 1) {
+      const first = (await signedUp()).session.refresh_token;
+      const second = (await refresh(first)).json.refresh_token;
+      await age(first, 3600);
+      assert.equal((await refresh(first)).json.refresh_token, second);
+      const third = (await refresh(second)).json.refresh_token;
+      const began = performance.now();
+      await age(first, 8);
+      const { status, text, json } = await refresh(first);
+      took = performance.now() - began;
+      if (took > 2000 && status !== 200) continue;
+      assert.equal(status, 200, text);
+      assert.ok(![first, second, third].includes(json.refresh_token));
+      return;
+    }
+    assert.fail("the machine was too slow to tell");
   });
 
   it("after ten seconds such a one ends them all", async () => {

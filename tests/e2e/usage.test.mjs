@@ -5,6 +5,7 @@ import { describe, it } from "node:test";
 
 import { api, cgi, db, register, stack } from "./lib/fynq.mjs";
 import { assertProblem } from "./lib/problem.mjs";
+import { sameDay } from "./lib/wait.mjs";
 
 const USAGE = "/users/me/usage";
 
@@ -136,6 +137,7 @@ describe("counting", { concurrency: 4 }, () => {
     commit`, [id]);
 
   it("many at once: exactly as many as the limit", async () => {
+    await sameDay();
     const { id, token } = await register();
     await Promise.all(Array.from({ length: 12 }, () => take(id, "5, 0, 0, 0")));
     const json = await usage(token);

@@ -7,7 +7,7 @@
 #include "base/evloop.h"
 #include "unit.h"
 
-enum { WAIT_MS = 5000, POSTS = 500, THREADS = 4 };
+enum { WAIT_MS = 30000, POSTS = 500, THREADS = 4 };
 
 static char order[64];
 

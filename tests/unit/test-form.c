@@ -47,6 +47,23 @@ static const struct fynq_field must_in[] = {
 	FYNQ_FIELD_END,
 };
 
+/* One of two files; a file, or its name. */
+static const struct fynq_field either_in[] = {
+	FYNQ_FIELD(all_in, image, FYNQ_IN_BODY | FYNQ_EITHER, "A picture."),
+	FYNQ_FIELD(all_in, other, FYNQ_IN_BODY | FYNQ_EITHER, "A file."),
+	FYNQ_FIELD(all_in, title, FYNQ_IN_BODY, "A title."),
+	FYNQ_FIELD_END,
+};
+
+static const struct fynq_field named_in[] = {
+	FYNQ_FIELD(all_in, image, FYNQ_IN_BODY | FYNQ_EITHER, "A picture."),
+	FYNQ_FIELD(all_in, chat, FYNQ_IN_BODY | FYNQ_NULLABLE | FYNQ_EITHER, "A chat."),
+	FYNQ_FIELD_END,
+};
+
+#define CHAT  "0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b"
+#define ALONE "unsupported_media_type The body must be multipart/form-data."
+
 static const struct fynq_field plain_in[] = {
 	FYNQ_FIELD(all_in, title, FYNQ_IN_BODY, "A title."),
 	FYNQ_FIELD_END,
@@ -217,10 +234,42 @@ faults(void **state)
 		assert_case(strcmp(take_form(cases[i].body), cases[i].outcome) == 0, outcome);
 	take(must_in, "multipart/form-data; boundary=b", FYNQ_STR(END), sizeof(END) - 1);
 	assert_string_equal(outcome, "image:missing");
-	assert_string_equal(take_json(must_in, "{}"), "image:missing");
+	assert_string_equal(take_json(must_in, "{}"), ALONE);
 	assert_string_equal(take_json(must_in, ""), "image:missing");
-	assert_string_equal(take_json(must_in, "{\"image\":\"abc\"}"), "image:type");
-	assert_string_equal(take_json(must_in, "{\"image\":null}"), "image:type");
+	assert_string_equal(take_json(all_in, "{\"image\":\"abc\",\"title\":\"T\"}"), "image:type");
+	assert_string_equal(take_json(all_in, "{\"image\":null,\"title\":\"T\"}"), "image:type");
+}
+
+static const char *
+take_parts(const struct fynq_field *table, const char *parts)
+{
+	take(table, "multipart/form-data; boundary=b", fynq_str_of(parts), strlen(parts));
+	return outcome;
+}
+
+/* Fields that stand for each other. */
+static void
+one_of_several(void **state)
+{
+	static const char missing[] = "image:missing", both[] = "image:not_unique";
+
+	(void)state;
+	assert_string_equal(take_parts(either_in, PNG("1") END), "");
+	assert_string_equal(take_parts(either_in, SENT("other", "x", "", "1") END), "");
+	assert_string_equal(take_parts(either_in, TITLE END), missing);
+	assert_string_equal(take_parts(either_in, SENT("image", "", "", "") END), missing);
+	assert_string_equal(take_parts(either_in, PNG("1") SENT("other", "x", "", "1") END), both);
+	assert_string_equal(
+	    take_parts(either_in, SENT("image", "", "", "") SENT("other", "x", "", "1") END), "");
+	assert_string_equal(take_json(either_in, "{\"title\":\"T\"}"), ALONE);
+	assert_string_equal(take_json(either_in, ""), missing);
+
+	assert_string_equal(take_json(named_in, "{\"chat\":\"" CHAT "\"}"), "");
+	assert_string_equal(take_json(named_in, "{\"chat\":null}"), missing);
+	assert_string_equal(take_json(named_in, "{}"), missing);
+	assert_string_equal(take_parts(named_in, PNG("1") END), "");
+	assert_string_equal(take_parts(named_in, TEXT("chat", CHAT) END), "");
+	assert_string_equal(take_parts(named_in, PNG("1") TEXT("chat", CHAT) END), both);
 }
 
 static void
@@ -427,6 +476,7 @@ main(void)
 		cmocka_unit_test(closes_its_files),
 		cmocka_unit_test(what_was_not_sent),
 		cmocka_unit_test(faults),
+		cmocka_unit_test(one_of_several),
 		cmocka_unit_test(bodies_that_are_refused),
 		cmocka_unit_test(large_files),
 		cmocka_unit_test(stops_where_it_is_too_large),

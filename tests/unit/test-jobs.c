@@ -5,7 +5,7 @@
 #include "base/jobs.h"
 #include "unit.h"
 
-enum { JOBS = 2000, THREADS = 4, WAIT_MS = 5000 };
+enum { JOBS = 2000, THREADS = 4, WAIT_MS = 30000 };
 
 static char order[16];
 static atomic_int done;

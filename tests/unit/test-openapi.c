@@ -60,6 +60,19 @@ static const struct fynq_field file_in[] = {
 	FYNQ_FIELD_END,
 };
 
+static const struct fynq_field either_in[] = {
+	FYNQ_FIELD(thing_in, picture, FYNQ_IN_BODY | FYNQ_EITHER, "A picture."),
+	FYNQ_FIELD(thing_in, pictures, FYNQ_IN_BODY | FYNQ_EITHER, "Several."),
+	FYNQ_FIELD(thing_in, title, FYNQ_IN_BODY, "Its title."),
+	FYNQ_FIELD_END,
+};
+
+static const struct fynq_field stored_in[] = {
+	FYNQ_FIELD(thing_in, picture, FYNQ_IN_BODY | FYNQ_EITHER, "A picture."),
+	FYNQ_FIELD(thing_in, id, FYNQ_IN_BODY | FYNQ_EITHER, "One that is stored."),
+	FYNQ_FIELD_END,
+};
+
 static const struct fynq_field part_out[] = {
 	FYNQ_OUT("text", STRING, "Words."),
 	FYNQ_FIELD_END,
@@ -118,6 +131,16 @@ static const struct fynq_route routes[] = {
 	    .in = file_in,
 	    .status = 201,
 	    .summary = "Put a picture." },
+	{ .method = FYNQ_POST,
+	    .path = "/api/v1/either",
+	    .in = either_in,
+	    .status = 201,
+	    .summary = "Send one or several." },
+	{ .method = FYNQ_PUT,
+	    .path = "/api/v1/either",
+	    .in = stored_in,
+	    .status = 201,
+	    .summary = "Send one, or name it." },
 	{ .method = FYNQ_GET,
 	    .path = "/.well-known/jwks.json",
 	    .status = 200,
@@ -212,7 +235,7 @@ has_the_operations(void **state)
 	expect("/paths/~1.well-known~1jwks.json/get/operationId", "\"get_well_known_jwks_json\"");
 	expect("/paths/~1.well-known~1jwks.json/get/security", "[]");
 	expect("/paths/~1.well-known~1jwks.json/get/parameters", NULL);
-	assert_int_equal(json_object_object_length(json_object_object_get(doc, "paths")), 6);
+	assert_int_equal(json_object_object_length(json_object_object_get(doc, "paths")), 7);
 }
 
 static void
@@ -264,6 +287,24 @@ has_the_files(void **state)
 	/* JSON would always lack the file. */
 	expect("/paths/~1api~1v1~1pictures/put/requestBody/required", "true");
 	expect("/paths/~1api~1v1~1pictures/put/requestBody/content/application~1json", NULL);
+}
+
+#define EITHER(method) "/paths/~1api~1v1~1either/" method "/requestBody"
+
+static void
+has_what_stands_for_each_other(void **state)
+{
+	(void)state;
+	expect(EITHER("post") "/required", "true");
+	expect(EITHER("post") "/content/application~1json", NULL);
+	expect(EITHER("post") "/content/multipart~1form-data/schema/oneOf",
+	    "[{\"required\":[\"picture\"]},{\"required\":[\"pictures\"]}]");
+	expect(EITHER("put") "/required", "true");
+	expect(
+	    EITHER("put") "/content/application~1json/schema/oneOf", "[{\"required\":[\"id\"]}]");
+	expect(EITHER("put") "/content/multipart~1form-data/schema/oneOf",
+	    "[{\"required\":[\"picture\"]},{\"required\":[\"id\"]}]");
+	expect(FORM "/oneOf", NULL);
 }
 
 static void
@@ -385,6 +426,7 @@ main(void)
 		cmocka_unit_test(says_what_it_is),
 		cmocka_unit_test(has_the_operations),
 		cmocka_unit_test(has_the_parameters),
+		cmocka_unit_test(has_what_stands_for_each_other),
 		cmocka_unit_test(has_the_body),
 		cmocka_unit_test(has_the_files),
 		cmocka_unit_test(has_the_replies),

@@ -1,8 +1,11 @@
 #include <dirent.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <stdio.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "http/upload.h"
 #include "storage/file.h"
@@ -191,6 +194,51 @@ groups_are_inherited(void **state)
 	assert_int_equal(mode_of("/incoming"), 02750);
 	assert_int_equal(mode_of("/objects"), 02750);
 	assert_int_equal(mode_of("/objects/90/" USER), 02750);
+}
+
+enum { NGINX = 65533, NOBODY = 65534 };
+
+/* Whether a process of that user and group alone may read the object. What is above FYNQ_FILES_DIR
+ * is not asked for. */
+static bool
+is_read_by(uid_t user, gid_t group)
+{
+	pid_t child = fork();
+	int status;
+
+	if (child == 0)
+		_exit(chdir(root) != 0 || setgroups(0, NULL) != 0 || setgid(group) != 0 ||
+		      setuid(user) != 0 || open("group/objects/90/" USER "/" ID, O_RDONLY) < 0);
+	assert_true(child > 0);
+	assert_int_equal(waitpid(child, &status, 0), child);
+	return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
+/* Nginx runs as another user, of the folder's group. */
+static void
+the_group_reads_whatever_the_umask(void **state)
+{
+	static char files[80];
+	struct fynq_upload upload;
+
+	(void)state;
+	if (geteuid() != 0)
+		skip();
+	snprintf(files, sizeof(files), "%s/group", root);
+	fynq_config.files_dir = files;
+	assert_int_equal(chmod(root, 0711), 0);
+	assert_int_equal(mkdir(files, 0700), 0);
+	assert_int_equal(chown(files, 0, NGINX), 0);
+	assert_int_equal(chmod(files, 02750), 0);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(fynq_upload_open(rq, &upload), FYNQ_OK);
+		assert_int_equal(write(upload.fd, "0123456789", 10), 10);
+		/* The second time from what cannot be linked: a copy is made. */
+		assert_int_equal(put(KEY, upload.fd, 10 - i), FYNQ_OK);
+		assert_true(is_read_by(NGINX, NGINX));
+		assert_false(is_read_by(NOBODY, NOBODY));
+		assert_int_equal(fynq_store_local.remove(rq, KEY), FYNQ_OK);
+	}
 }
 
 /* What cannot be stored whole is not stored, and leaves nothing behind. */
@@ -473,6 +521,8 @@ main(void)
 		cmocka_unit_test_setup_teardown(uploads_become_objects, setup, teardown_folder),
 		cmocka_unit_test_setup_teardown(objects_are_replaced, setup, teardown_folder),
 		cmocka_unit_test_setup_teardown(groups_are_inherited, setup, teardown_folder),
+		cmocka_unit_test_setup_teardown(
+		    the_group_reads_whatever_the_umask, setup, teardown_folder),
 		cmocka_unit_test_setup_teardown(nothing_by_halves, setup, teardown_folder),
 		cmocka_unit_test_setup_teardown(no_folder, setup, teardown_folder),
 		cmocka_unit_test_setup_teardown(files_are_read_and_removed, setup, teardown_folder),

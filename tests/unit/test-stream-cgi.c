@@ -12,7 +12,7 @@
 #include "http/stream.h"
 #include "unit.h"
 
-enum { WAIT_MS = 5000, ALL = 1 << 22 };
+enum { WAIT_MS = 30000, ALL = 1 << 22 };
 
 struct cgi {
 	pid_t pid;

@@ -8,7 +8,7 @@
 #include "http/stream.h"
 #include "unit.h"
 
-enum { ID = 0x0102, WAIT_MS = 5000, SECOND = 1000000, KEEPALIVE = 15, ALL = 1 << 22 };
+enum { ID = 0x0102, WAIT_MS = 30000, SECOND = 1000000, KEEPALIVE = 15, ALL = 1 << 22 };
 
 /* A stream, the server's end of its connection, and what that end has read. */
 struct client {

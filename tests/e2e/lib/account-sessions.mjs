@@ -55,7 +55,7 @@ function assertSession({ json, headers }, address) {
   assert.match(claims.session_id, UUID);
   assert.equal(claims.exp, json.expires_at);
   assert.equal(claims.exp - claims.iat, json.expires_in);
-  assert.ok(Math.abs(claims.iat - Date.now() / 1000) < 10);
+  assert.ok(Math.abs(claims.iat - Date.now() / 1000) < 60);
   assert.deepEqual(Object.keys(json).sort(), ["access_token", "expires_at", "expires_in",
     "refresh_token", "token_type", "user"]);
   assert.deepEqual(Object.keys(json.user).sort(),
@@ -188,10 +188,18 @@ function describeRefresh(suite) {
     });
 
     it("a lost answer: the old token works again for 10 s", async () => {
-      const { refreshToken } = await register();
-      await refreshed(refreshToken);
-      await age(refreshToken, 8);
-      await refreshed(await refreshed(refreshToken));
+      let again;
+      // Of these seconds a busy machine may take the last two before it asks: then once more.
+      for (let tries = 5, took = Infinity; took > 2000 && tries > 0; tries -= 1) {
+        const { refreshToken } = await register();
+        await refreshed(refreshToken);
+        const began = performance.now();
+        await age(refreshToken, 8);
+        again = await refresh(refreshToken);
+        took = performance.now() - began;
+      }
+      assert.equal(again.status, 200, again.text);
+      await refreshed(again.json.refresh_token);
     });
 
     it("reuse after that ends the session, and no other", async () => {

@@ -107,7 +107,8 @@ export function attackFields(stackProvider, programs = ["auth", "users"]) {
     assert.ok(answer.status < 500, `${what}: ${answer.status} ${answer.text}`);
     assert.equal(answer.headers.get("x-injected"), null, what);
     assert.equal(answer.headers.get("location")?.includes("X-Injected: yes") ?? false, false, what);
-    assert.ok(answer.ms < 6000, `${what}: ${answer.ms} ms`);
+    // A second that an injected statement lets pass is one of FYNQ_DB_TIMEOUT_MS, which ends as 503.
+    assert.ok(answer.ms < 30000, `${what}: ${answer.ms} ms`);
     assert.equal(answer.text.includes("root:"), false, what);
     if (answer.status < 400) return;
     assert.equal(answer.headers.get("content-type"), "application/problem+json", what);

@@ -84,6 +84,13 @@ export function describeReading(suite) {
         assert.equal(answer.bytes.length, 0);
       }
       assertWhole(await get({ "if-none-match": '"x"' }));
+      const date = (year) => new Date(Date.UTC(year)).toUTCString();
+      for (const year of [1999, 2999]) { // There is no Last-Modified to hold them against.
+        assertWhole(await get({ "if-modified-since": date(year) }));
+        assertWhole(await get({ "if-unmodified-since": date(year) }));
+        assertPart(await get({ range, "if-unmodified-since": date(year) }), 10, 20);
+        assertWhole(await get({ range, "if-range": date(year) }));
+      }
     });
 
     it("have a head, without them", async () => {

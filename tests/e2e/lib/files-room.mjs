@@ -8,6 +8,7 @@ import { assertKept, limit, note, sendAll, sendOne, stored } from "./files.mjs";
 import { filePart, form } from "./form.mjs";
 import { registerAs } from "./people.mjs";
 import { assertProblem, assertRetryAfter } from "./problem.mjs";
+import { sameDay } from "./wait.mjs";
 
 export function describeRoom(suite) {
   const on = () => suite.stack;
@@ -49,6 +50,7 @@ export function describeRoom(suite) {
     });
 
     it("by how many a day, deleted ones too", async () => {
+      await sameDay();
       const user = await on().register();
       await limit(on(), user, { uploads_day: 2 });
       const { id } = await stored(on(), user.token, note(9));
@@ -105,6 +107,7 @@ export function describeRoom(suite) {
     });
 
     it("is shown with what is used of it", async () => {
+      await sameDay();
       const user = await on().register();
       await limit(on(), user, { storage_bytes: 1000, storage_files: 0, uploads_day: 9 });
       const { id } = await stored(on(), user.token, note(600));
@@ -135,6 +138,7 @@ export function describeKeys(suite) {
 
   describe("an Idempotency-Key", { concurrency: 4 }, () => {
     it("gives the first answer again, and stores nothing", async () => {
+      await sameDay();
       const user = await on().register();
       const [headers, bytes] = [{ "idempotency-key": randomUUID() }, note(500)];
       await limit(on(), user, { uploads_day: 1 });

@@ -135,9 +135,14 @@ function describeUploads(suite) {
       ]) {
         assertProblem(await send(on(), user.token, parts), 422, "invalid", fields);
       }
-      assertProblem(await on().api("POST", "/files/upload",
-        { token: user.token, body: "x", headers: { "content-type": "text/plain" } }),
-      415, "unsupported_media_type");
+      for (const [type, body] of [["text/plain", "x"], ["application/json", '{"purpose":"chat"}']]) {
+        const { token } = user;
+        const headers = { "content-type": type };
+        assertProblem(await on().api("POST", "/files/upload", { token, body, headers }), 415,
+          "unsupported_media_type");
+      }
+      assertProblem(await on().api("POST", "/files/upload", { token: user.token }), 422, "invalid",
+        ["file"]);
       await assertKept(suite, user, []);
     });
 

@@ -23,20 +23,25 @@ export async function putFile(stack, user, bytes, { purpose = "content", type, n
 
 /**
  * A content of an author, published unless it says otherwise: of a `pdf` (bytes), a `body`, or
- * neither, a video. Resolves with its id.
+ * neither, a video. One for `later` is read by `fynqctl upkeep` alone: no process of the pool, each of
+ * which looks for what waits once a minute, is there first. Resolves with its id.
  */
 export async function putContent(stack, author, content) {
   const { pdf, body = null, title = "A script", description = null, language = "en",
-    published = true } = content;
+    published = true, later = false } = content;
   const id = randomUUID();
   const file = pdf === undefined ? null : await putFile(stack, author, pdf);
   const type = pdf !== undefined ? "pdf" : body !== null ? "text" : "video";
   await stack.db.run(
-    `insert into contents (id, author_id, type, title, description, body, file_id, url, language,
+    `begin;
+     insert into contents (id, author_id, type, title, description, body, file_id, url, language,
        published)
-     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
+     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10);
+     update contents set due_at = now() + interval '1 hour' where id = $1 and $11;
+     commit`,
     [id, author, type, title, description, body, file,
-      type === "video" ? "https://www.youtube.com/watch?v=1" : null, language, published],
+      type === "video" ? "https://www.youtube.com/watch?v=1" : null, language, published,
+      later],
   );
   return id;
 }

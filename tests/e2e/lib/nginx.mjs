@@ -2,6 +2,7 @@
 
 import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
+import { existsSync } from "node:fs";
 import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import net from "node:net";
 import os from "node:os";
@@ -36,16 +37,23 @@ export async function startNginx(stack, { files, run: sockets = `${stack.state}/
     const { stdout } = await run("sh", args, { env: stack.environment() });
     await writeFile(file(`${part}.conf`), stdout);
   }
-  const port = await freePort();
   const temporary = ["client_body", "fastcgi", "proxy", "scgi", "uwsgi"]
     .map((name) => `${name}_temp_path ${folder}/tmp/${name};`).join("\n");
   const user = process.getuid() === 0 ? "user root;" : "";
-  await writeFile(file("nginx.conf"), `${user} daemon off; worker_processes 1; pid ${folder}/pid;
-    events {} http { ${temporary} include ${folder}/http.conf; access_log ${folder}/access.log fynq;
-    server { listen 127.0.0.1:${port}; include ${folder}/server.conf; } }\n`);
-  const nginx = spawn("nginx", ["-p", folder, "-e", file("error.log"), "-c", file("nginx.conf")]);
-  const url = `http://127.0.0.1:${port}`;
-  await waitUntil(() => fetch(`${url}/healthz`).then(() => true, () => false));
+  // Another program may take the port between our asking for it and Nginx's: then with another one.
+  let nginx, url;
+  for (let tries = 3; ; tries -= 1) {
+    const port = await freePort();
+    await writeFile(file("nginx.conf"), `${user} daemon off; worker_processes 1; pid ${folder}/pid;
+      events {} http { ${temporary} include ${folder}/http.conf; access_log ${folder}/access.log fynq;
+      server { listen 127.0.0.1:${port}; include ${folder}/server.conf; } }\n`);
+    nginx = spawn("nginx", ["-p", folder, "-e", file("error.log"), "-c", file("nginx.conf")]);
+    url = `http://127.0.0.1:${port}`;
+    // It writes its id once it listens, and ends where it cannot.
+    await waitUntil(() => existsSync(file("pid")) || nginx.exitCode !== null, { what: "Nginx" });
+    if (nginx.exitCode === null) break;
+    if (tries === 1) throw new Error(await readFile(file("error.log"), "utf8"));
+  }
   return {
     url,
     log: async () => {

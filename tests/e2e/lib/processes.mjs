@@ -1,7 +1,6 @@
 // Processes of a stack, as the kernel tells of them.
 
-import { readFileSync } from "node:fs";
-import { readdir, readFile } from "node:fs/promises";
+import { readdirSync, readFileSync } from "node:fs";
 
 /** A process that only waits for its parent to notice its end does not live. */
 export function lives(pid) {
@@ -13,14 +12,24 @@ export function lives(pid) {
   }
 }
 
-/** The ids of the processes of a stack's pool, that of multiwatch not among them. */
-export async function pidsOf(stack, name) {
-  const found = [];
-  for (const pid of (await readdir("/proc")).filter((it) => /^\d+$/.test(it))) {
-    const command = await readFile(`/proc/${pid}/cmdline`, "utf8").catch(() => "");
-    if (!command.startsWith("/") || !command.split("\0")[0].endsWith(`/${name}.fcgi`)) continue;
-    const environment = await readFile(`/proc/${pid}/environ`, "latin1").catch(() => "");
-    if (environment.includes(stack.state)) found.push(Number(pid));
+/** What stands in a file of /proc; nothing where its process is gone. */
+function told(file) {
+  try {
+    return readFileSync(file, "latin1");
+  } catch {
+    return "";
   }
-  return found;
+}
+
+/**
+ * The ids of the processes of a stack's pool, that of multiwatch not among them. They are read at
+ * once: where a test has much else to do, a turn for each file of /proc takes many seconds.
+ */
+export async function pidsOf(stack, name) {
+  const isOf = (pid) => {
+    const [program] = told(`/proc/${pid}/cmdline`).split("\0");
+    return program.startsWith("/") && program.endsWith(`/${name}.fcgi`)
+      && told(`/proc/${pid}/environ`).includes(stack.state);
+  };
+  return readdirSync("/proc").filter((it) => /^\d+$/.test(it)).map(Number).filter(isOf);
 }

@@ -1,4 +1,4 @@
-// Waiting for a condition, never for a time.
+// Waiting for a condition, never for a time; but for midnight.
 
 import { setTimeout as pause } from "node:timers/promises";
 
@@ -13,4 +13,13 @@ export async function waitUntil(condition, { timeoutMs = 30000, everyMs = 20, wh
     }
     await pause(everyMs);
   }
+}
+
+/**
+ * For what is counted by the day, in UTC: resolves at once, or where midnight would come within so
+ * many seconds, when it has come.
+ */
+export async function sameDay(seconds = 60) {
+  const left = 86400 - ((Date.now() / 1000) % 86400);
+  if (left < seconds) await pause((left + 1) * 1000);
 }

@@ -20,6 +20,7 @@ static const struct type {
 	const char *const *extensions; /* in lower case; the first is for a name without */
 	unsigned int purposes;
 	const char *const *names; /* others for it, of libmagic and of clients; or NULL */
+	const char *const *takes; /* what libmagic takes some of it for, but is not it; or NULL */
 	const char *begins;	  /* with these bytes; NULL where libmagic's word will do */
 	bool text;
 } types[] = {
@@ -43,7 +44,7 @@ static const struct type {
 	    OWN,
 	    /*
 	     * A browser calls a file what its system does: a CSV, where there is Excel, its.
-	     * libmagic takes for a letter what begins as one, such as "Date:" or "Article 1".
+	     * A letter is one, and to libmagic what begins as one, such as "Article 1".
 	     */
 	    .names = NAMES("text/markdown", "text/x-markdown", "text/x-rst", "text/csv",
 		"application/csv", "application/vnd.ms-excel", "text/tab-separated-values",
@@ -52,25 +53,49 @@ static const struct type {
 		"text/x-c", "text/x-c++", "text/x-csrc", "text/x-c++src", "text/x-chdr",
 		"text/x-c++hdr", "text/x-java", "text/x-java-source", "text/x-python",
 		"text/x-script.python", "text/troff", "message/rfc822", "message/news"),
+	    /*
+	     * Two letters, or a line of code further on, are enough for it: "SPANISH", "PAPER 2",
+	     * "C is", notes with an example. Besides, no double click runs these
+	     * where they are saved as text.
+	     */
+	    .takes = NAMES("application/vnd.hp-HPGL", "application/javascript",
+		"application/x-setupscript", "application/x-wine-extension-ini", "biosig/edf",
+		"text/x-Algol68", "text/x-asm", "text/x-bcpl", "text/x-clojure", "text/x-forth",
+		"text/x-fortran", "text/x-lisp", "text/x-lua", "text/x-m4", "text/x-makefile",
+		"text/x-objective-c", "text/x-pascal", "text/x-po"),
 	    .text = true },
 	{ "video/mp4", NAMES(".mp4", ".m4v"), CONTENT,
 	    .names = NAMES("video/x-m4v", "application/mp4") },
 	{ "video/webm", NAMES(".webm"), CONTENT, .names = NULL },
 };
 
+static bool
+is_among(const char *const *names, struct fynq_str name)
+{
+	for (; names != NULL && *names != NULL; names++)
+		if (fynq_str_eq(name, fynq_str_of(*names)))
+			return true;
+	return false;
+}
+
 static const struct type *
 find_type(struct fynq_str name)
 {
-	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
-		const char *const *other = types[i].names;
-
-		if (fynq_str_eq(name, fynq_str_of(types[i].media_type)))
+	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++)
+		if (fynq_str_eq(name, fynq_str_of(types[i].media_type)) ||
+		    is_among(types[i].names, name))
 			return &types[i];
-		for (; other != NULL && *other != NULL; other++)
-			if (fynq_str_eq(name, fynq_str_of(*other)))
-				return &types[i];
-	}
 	return NULL;
+}
+
+/* Of what libmagic calls so. */
+static const struct type *
+find_seen(struct fynq_str name)
+{
+	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++)
+		if (is_among(types[i].takes, name))
+			return &types[i];
+	return find_type(name);
 }
 
 const char *
@@ -183,7 +208,7 @@ real_type(
 		return unreadable(rq);
 	if (!fynq_sniff(head, name))
 		return fynq_fail(rq, FYNQ_E_STORAGE_UNAVAILABLE, NULL);
-	type = find_type(fynq_str_of(name));
+	type = find_seen(fynq_str_of(name));
 	if (type == NULL)
 		*is_r = fynq_arena_strdup(rq->arena, fynq_str_of(name));
 	else if (type->begins != NULL && !fynq_str_starts(head, fynq_str_of(type->begins)))

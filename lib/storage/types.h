@@ -3,9 +3,10 @@
  *
  * A file is what its content says. It is kept, and handed out again, under the table's own name for
  * that type; what no row has is refused, and so is a file that its sender calls something else. The
- * table has nothing that a browser runs: no HTML, SVG or other XML, no scripts, and no archives. A
- * file that is two things at once, as a picture with a page of HTML behind it, is here but the one
- * that its first bytes say, and goes out as that.
+ * table has nothing that a browser runs: no HTML, SVG or other XML, no scripts, and no archives;
+ * what is JavaScript to libmagic is text, and goes out as that. A file that is two things at once,
+ * as a picture with a page of HTML behind it, is here but the one that its first bytes say, and
+ * goes out as that.
  */
 #ifndef FYNQ_STORAGE_TYPES_H
 #define FYNQ_STORAGE_TYPES_H

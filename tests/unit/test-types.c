@@ -123,6 +123,32 @@ texts_of_one_byte(void **state)
 	    "It is no text in UTF-8, which is not taken for the purpose chat.");
 }
 
+/* By two letters, or by a line somewhere, libmagic knows languages that a text is not in. */
+static void
+texts_that_libmagic_takes_for_others(void **state)
+{
+	static const char *const all[] = {
+		"SPANISH\nla casa: the house\n",
+		"PAPER 2: section A\n",
+		"BP: blood pressure\n",
+		"C is a language.\n",
+		"# Notes\n\nA function:\n\n    const f = require('fs');\n    function g(a) {\n"
+		"      return a.b;\n    }\n    module.exports = g;\n",
+		"all: a.o\n\tcc -o all a.o\n",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < LENGTH(all); i++)
+		assert_type(fynq_str_of(all[i]), "document", "text/plain", "text/plain");
+	/* That something else is no text shows, and nobody may call a text so. */
+	assert_refused(FYNQ_STR("SP1;PU0,0;\xff\xfe"), "document", NULL,
+	    "It is no text in UTF-8; save it as UTF-8.");
+	assert_refused(words, "document", "application/javascript",
+	    "It is text/plain, and was sent as application/javascript.");
+	assert_refused(FYNQ_STR("#!/bin/sh\nrm -rf /\n"), "document", "text/plain",
+	    "It is text/x-shellscript, which is not taken for the purpose document.");
+}
+
 static void
 extensions(void **state)
 {
@@ -169,6 +195,8 @@ main(void)
 		cmocka_unit_test_setup_teardown(types, setup_folder, teardown_folder),
 		cmocka_unit_test_setup_teardown(text, setup_folder, teardown_folder),
 		cmocka_unit_test_setup_teardown(texts_of_one_byte, setup_folder, teardown_folder),
+		cmocka_unit_test_setup_teardown(
+		    texts_that_libmagic_takes_for_others, setup_folder, teardown_folder),
 		cmocka_unit_test_setup_teardown(extensions, setup_folder, teardown_folder),
 		cmocka_unit_test_setup_teardown(
 		    names_end_in_an_extension_of_their_type, setup_folder, teardown_folder),

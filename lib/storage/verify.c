@@ -175,6 +175,15 @@ remove_lost(struct fynq_req *rq, struct check *c)
 	return FYNQ_OK;
 }
 
+/* Rather another store than files that were lost: nothing at all is there, or many are not. */
+static bool
+suspicious(const struct fynq_verified *v)
+{
+	return v->damaged > 0 &&
+	       (v->damaged == v->rows ||
+		   (v->damaged > SUSPICIOUS && v->damaged * 100 > v->rows * SUSPICIOUS_PERCENT));
+}
+
 enum fynq_err
 fynq_lost_run(struct fynq_req *rq, bool remove, bool force, const struct fynq_watch *watch,
     struct fynq_verified *v_r)
@@ -186,8 +195,7 @@ fynq_lost_run(struct fynq_req *rq, bool remove, bool force, const struct fynq_wa
 	FYNQ_TRY(fynq_keys_new(rq, &c.lost));
 	FYNQ_TRY(fynq_rows_each(rq, FYNQ_LOST_AGE, find_lost, &c));
 	FYNQ_TRY(fynq_keys_rewind(rq, c.lost));
-	if (remove && !force && v_r->damaged > SUSPICIOUS &&
-	    v_r->damaged * 100 > v_r->rows * SUSPICIOUS_PERCENT)
+	if (remove && !force && suspicious(v_r))
 		return fynq_fail(rq, FYNQ_E_CONFLICT,
 		    "%lld of %lld files have no object: this looks like a folder that is not"
 		    " mounted, or another bucket, so no row was removed; --force removes them.",

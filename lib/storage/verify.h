@@ -31,7 +31,7 @@ enum { FYNQ_LOST_AGE = 3600 };
 /*
  * Find the rows, of an hour ago or earlier, that have no object; and where they are to be removed,
  * remove them: their users then see that there is no such file. Where more than ten and more than
- * one in a hundred are lost, this is rather a folder that is not mounted or another bucket:
+ * one in a hundred are lost, or all, this is rather a folder that is not mounted or another bucket:
  * CONFLICT, and none is removed, unless forced. Else it fails as above.
  */
 enum fynq_err fynq_lost_run(struct fynq_req *rq, bool remove, bool force,

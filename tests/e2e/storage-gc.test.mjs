@@ -162,6 +162,9 @@ describe("rows without an object", () => {
     const user = await own.register();
     const key = `${user.id}/${randomUUID()}`, other = `${user.id}/${randomUUID()}`;
     for (const it of [key, other]) await putRow(own, it, { hours: 2 });
+    const whole = await upload(user, Buffer.from("whole"));
+    await own.db.run("update public.files set created_at = now() - interval '2 h' where id = $1",
+      [whole.split("/")[1]]);
     await own.db.run(
       `insert into public.contents (id, author_id, type, title, file_id)
        values (gen_random_uuid(), $1, 'video', 'A film', $2)`, [user.id, key.split("/")[1]]);
@@ -170,8 +173,21 @@ describe("rows without an object", () => {
     assert.deepEqual(lines, {
       [key]: "no object; another row still refers to it", [other]: "no object, row removed",
     });
-    assert.deepEqual(await rowsOf(own), [key]);
+    assert.deepEqual((await rowsOf(own)).sort(), [key, whole].sort());
     await own.db.run("delete from public.contents");
+  }));
+
+  it("are left where nothing is there: a folder that is not mounted", emptied(async () => {
+    const user = await own.register();
+    const key = `${user.id}/${randomUUID()}`;
+    await putRow(own, key, { hours: 2 });
+    const { code, stderr } = await storage("gc", "--lost");
+    assert.equal(code, 1);
+    assert.match(stderr, /1 of 1 files have no object: .* no row was removed/);
+    assert.ok(await hasRow(key));
+    const forced = await storage("gc", "--lost", "--force");
+    assert.equal(forced.code, 0, forced.stderr);
+    assert.ok(!await hasRow(key));
   }));
 
   it("are left where they are many: a folder that is not mounted", emptied(async () => {

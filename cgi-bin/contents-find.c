@@ -175,11 +175,25 @@ static const struct fynq_stmt search_contents = { "search_contents", FYNQ_AS_SER
 	"         else 180 end) as body offset 0) t"
 	" ) s on true" };
 
+/* Whose contents are asked for; absent for everyone's. Of two authors at once there are nobody's.
+ */
+static struct fynq_str
+author_of(const struct fynq_req *rq, const struct list_in *in)
+{
+	struct fynq_str author = fynq_uuid_str(&in->author);
+
+	if (!in->mine)
+		return author;
+	return author.p == NULL || fynq_str_eq(author, rq->caller.id)
+		   ? rq->caller.id
+		   : FYNQ_STR("00000000-0000-0000-0000-000000000000");
+}
+
 enum fynq_err
 get_contents(struct fynq_req *rq, const void *in_)
 {
 	const struct list_in *in = in_;
-	struct fynq_str author = in->mine ? rq->caller.id : fynq_uuid_str(&in->author);
+	struct fynq_str author = author_of(rq, in);
 	struct fynq_str every = fynq_arg_bool(rq->caller.role == FYNQ_ADMIN);
 	const struct fynq_str args[] = { rq->caller.id, every, in->type, in->tag, author,
 		in->language, in->published, in->q };

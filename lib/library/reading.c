@@ -40,32 +40,30 @@ static const struct fynq_stmt take_reading = { "take_reading", FYNQ_AS_SERVICE, 
 	"   and (w.due_at <= now() or ($2::boolean and not w.reading)) and ($3::uuid is null or "
 	"w.id > $3::uuid)"
 	"   order by case when $2::boolean then w.id end, w.due_at limit 1 for update skip locked)"
-	" returning c.id, c.tries, c.author_id, c.file_id, c.body,"
-	"   coalesce(c.file_id::text, md5(c.body))" };
+	" returning c.id, c.tries, c.author_id, c.file_id, c.body, c.due_at" };
 
-/* $1 content, $2 what was read, $3 its tries, $4 the number of the first one, $5 passages. */
+/* $1 content, $2 its lease, $3 the number of the first one, $4 passages. */
 static const struct fynq_stmt put_passages = { "put_passages", FYNQ_AS_SERVICE, FYNQ_REPEATABLE,
-	"select fynq.put_passages($1::uuid, $2::text, $3::int, $4::int, $5::jsonb)" };
+	"select fynq.put_passages($1::uuid, $2::timestamptz, $3::int, $4::jsonb)" };
 
-/* $1 content, $2 what was read, $3 its tries, $4 how many passages, $5 pages or null. */
+/* $1 content, $2 its lease, $3 how many passages, $4 pages or null. */
 static const struct fynq_stmt end_passages = { "end_passages", FYNQ_AS_SERVICE, FYNQ_REPEATABLE,
-	"select fynq.end_passages($1::uuid, $2::text, $3::int, $4::int, $5::int)" };
+	"select fynq.end_passages($1::uuid, $2::timestamptz, $3::int, $4::int)" };
 
-/* $1 content, $2 the code, $3 what was read, $4 its tries. */
+/* $1 content, $2 its lease, $3 the code. */
 static const struct fynq_stmt fail_reading = { "fail_reading", FYNQ_AS_SERVICE, FYNQ_REPEATABLE,
-	"update contents c set extraction = 'failed', extraction_error = $2::text"
-	" where c.id = $1::uuid and c.extraction = 'waiting'"
-	" and coalesce(c.file_id::text, md5(c.body)) = $3::text and c.tries = $4::int" };
+	"update contents c set extraction = 'failed', extraction_error = $3::text"
+	" where c.id = $1::uuid and c.extraction = 'waiting' and c.due_at = $2::timestamptz" };
 
 /*
- * What another process has taken since is not touched. $1 content, $2 its tries, $3 minutes that it
+ * What another process has taken since is not touched. $1 content, $2 its lease, $3 minutes that it
  * is put off for at most.
  */
 static const struct fynq_stmt put_reading_off = { "put_reading_off", FYNQ_AS_SERVICE,
 	FYNQ_REPEATABLE,
 	"update contents c set reading = false,"
 	"  due_at = now() + make_interval(mins => least(c.tries, $3::int))"
-	" where c.id = $1::uuid and c.tries = $2::int and c.extraction = 'waiting'" };
+	" where c.id = $1::uuid and c.due_at = $2::timestamptz and c.extraction = 'waiting'" };
 
 /*
  * One reader a process: it holds one worker, not all of them. Who comes while it reads has it look
@@ -80,7 +78,8 @@ static struct {
 
 struct reading {
 	struct fynq_uuid id, author, file;
-	struct fynq_str tries, body, what;
+	struct fynq_str tries, body;
+	struct fynq_str lease; /* due_at, which a later reader or a change makes another */
 };
 
 /* Why it will never be read; NULL where it was, or may be another time. */
@@ -109,7 +108,7 @@ put_off(struct fynq_req *rq, const struct reading *r)
 {
 	struct fynq_str most = fynq_arg_int(rq, reader.ending ? 0 : PUT_OFF_MINUTES);
 
-	if (fynq_db_run(rq, &put_reading_off, FYNQ_ARGS(fynq_uuid_str(&r->id), r->tries, most),
+	if (fynq_db_run(rq, &put_reading_off, FYNQ_ARGS(fynq_uuid_str(&r->id), r->lease, most),
 		NULL) != FYNQ_OK)
 		fynq_log(FYNQ_LOG_WARN, "library", "it is due when its lease has run out");
 }
@@ -118,8 +117,8 @@ static enum fynq_err
 give_up(struct fynq_req *rq, const struct reading *r, const char *code)
 {
 	fynq_log(FYNQ_LOG_INFO, "library", "content %s cannot be read: %s", r->id.text, code);
-	return fynq_db_run(rq, &fail_reading,
-	    FYNQ_ARGS(fynq_uuid_str(&r->id), fynq_str_of(code), r->what, r->tries), NULL);
+	return fynq_db_run(
+	    rq, &fail_reading, FYNQ_ARGS(fynq_uuid_str(&r->id), r->lease, fynq_str_of(code)), NULL);
 }
 
 /* Piece by piece, as all of a long text at once would take longer than a transaction may. */
@@ -138,8 +137,7 @@ keep_pieces(
 		struct fynq_mark mark = fynq_arena_mark(rq->arena);
 
 		e = fynq_db_run(rq, &put_passages,
-		    FYNQ_ARGS(
-			id, r->what, r->tries, fynq_arg_int(rq, kept + 1), fynq_buf_str(&json)),
+		    FYNQ_ARGS(id, r->lease, fynq_arg_int(rq, kept + 1), fynq_buf_str(&json)),
 		    &rows);
 		mine = e == FYNQ_OK && fynq_rows_true(&rows, 0, 0);
 		fynq_arena_release(rq->arena, mark);
@@ -149,8 +147,8 @@ keep_pieces(
 	fynq_buf_release(&json);
 	if (!mine)
 		return e; /* Another reader has it, or another text is to be read. */
-	return fynq_db_run(rq, &end_passages,
-	    FYNQ_ARGS(id, r->what, r->tries, fynq_arg_int(rq, kept), pages), NULL);
+	return fynq_db_run(
+	    rq, &end_passages, FYNQ_ARGS(id, r->lease, fynq_arg_int(rq, kept), pages), NULL);
 }
 
 static enum fynq_err
@@ -187,8 +185,9 @@ keep(struct fynq_req *rq, const struct reading *r, struct fynq_str text, bool pa
  *					   once more
  *	after the last COMMIT		   it is read
  *
- * A content that has another text by then takes none of them, and waits for its own; nor does one
- * that another reader has taken, since this one's lease had run out: its tries are the fence.
+ * A content that has another text or language by then takes none of them, and waits for its own;
+ *nor does one that another reader has taken, since this one's lease had run out: the lease is the
+ *fence, as its tries begin anew with each change.
  */
 static enum fynq_err
 read_one(struct fynq_req *rq, const struct reading *r)
@@ -220,14 +219,14 @@ take(struct fynq_req *rq, bool now, struct fynq_str behind, struct reading *r)
 	struct fynq_str seconds = fynq_arg_int(rq, 3 * fynq_config.pdf_seconds + MARGIN_SECONDS);
 	struct fynq_rows rows;
 
-	*r = (struct reading){ .what = { 0 } };
+	*r = (struct reading){ .body = { 0 } };
 	if (fynq_db_run(rq, &take_reading, FYNQ_ARGS(seconds, fynq_arg_bool(now), behind), &rows) !=
 		FYNQ_OK ||
 	    rows.n == 0)
 		return false;
 	r->tries = fynq_rows_str(&rows, 0, 1);
 	r->body = fynq_rows_str(&rows, 0, 4);
-	r->what = fynq_rows_str(&rows, 0, 5);
+	r->lease = fynq_rows_str(&rows, 0, 5);
 	(void)fynq_uuid_parse(fynq_rows_str(&rows, 0, 2), &r->author);
 	(void)fynq_uuid_parse(fynq_rows_str(&rows, 0, 3), &r->file);
 	return fynq_uuid_parse(fynq_rows_str(&rows, 0, 0), &r->id);

@@ -4,8 +4,9 @@
 /*
  * Passages are chosen by rank and told in their own order. A content is searched by the language
  * that it is in, whatever the question's. Who may see what stands here as the policies have it,
- * since this runs as the service: see contents_select. $1 contents, $2 question, $3 passages, $4
- * bytes, $5 caller, $6 the caller is an admin.
+ * since this runs as the service: see contents_select. The best are taken before their bytes are
+ * summed up: ten books have fifty thousand passages, which are not all to be sorted. $1 contents,
+ * $2 question, $3 passages, $4 bytes, $5 caller, $6 the caller is an admin.
  */
 static const struct fynq_stmt find_passages = { "find_passages", FYNQ_AS_SERVICE, FYNQ_REPEATABLE,
 	"with named as ("
@@ -24,9 +25,9 @@ static const struct fynq_stmt find_passages = { "find_passages", FYNQ_AS_SERVICE
 	"    and not exists (select from content_passages p where p.content_id = c.id)"
 	"), best as ("
 	"  select *, row_number() over w as place, sum(octet_length(body)) over w as bytes"
-	"  from found window w as (order by rank desc, n, at rows unbounded preceding)"
-	") select id, title, page, body from best"
-	" where place = 1 or place <= $3::int and bytes <= $4::bigint"
+	"  from (select * from found order by rank desc, n, at limit $3::int) f"
+	"  window w as (order by rank desc, n, at rows unbounded preceding)"
+	") select id, title, page, body from best where place = 1 or bytes <= $4::bigint"
 	" order by at, n" };
 
 static enum fynq_err

@@ -123,9 +123,6 @@ comment on column public.contents.search is
 comment on column public.contents.ranked is
   'The same, but of the text only the words that it has most often: small, to rank by.';
 
--- Beside its row, whatever else of that lies elsewhere: hundreds of them are read for a search.
-alter table public.contents alter column ranked set storage main;
-
 -- Texts of contents in pieces, for who looks for the piece that answers a question.
 create table public.content_passages (
   content_id uuid not null references public.contents (id) on delete cascade,

@@ -40,17 +40,18 @@ $$;
 comment on function fynq.any_word(regconfig, text) is 'A search for any of a text''s first 64 words.';
 
 -- Passages of a content that waits, from the number first on: an array of {"page": n|null, "body"}.
--- Those that stand at and behind it go. what says what they were made of: the file's id, or the md5 of
--- the body; tries is the content's as its reader found it. false where the content has another text by
--- now, was taken by another reader since, is read already or gone: then nothing was done.
-create function fynq.put_passages(content uuid, what text, tries int, first int, passages jsonb)
+-- Those that stand at and behind it go. lease is the content's due_at as its reader has set it, and no
+-- other reader's nor any change's is the same to the microsecond. false where the content was taken by
+-- another reader since, has another text or language by now, is read already or gone: then nothing was
+-- done.
+create function fynq.put_passages(content uuid, lease timestamptz, first int, passages jsonb)
 returns boolean
 language plpgsql set search_path = '' as $$
 declare
   c public.contents;
 begin
-  select * into c from public.contents o where o.id = content and o.extraction = 'waiting'
-    and coalesce(o.file_id::text, md5(o.body)) = what and o.tries = put_passages.tries for update;
+  select * into c from public.contents o
+  where o.id = content and o.extraction = 'waiting' and o.due_at = lease for update;
   if c.id is null then
     return false;
   end if;
@@ -62,16 +63,16 @@ begin
   return true;
 end
 $$;
-comment on function fynq.put_passages(uuid, text, int, int, jsonb) is
+comment on function fynq.put_passages(uuid, timestamptz, int, jsonb) is
   'Some passages of a content that is being read.';
 
 -- All of them are there: so many, of a pdf of so many pages. false as above.
-create function fynq.end_passages(content uuid, what text, tries int, passages int, pages int)
+create function fynq.end_passages(content uuid, lease timestamptz, passages int, pages int)
 returns boolean
 language plpgsql set search_path = '' as $$
 begin
-  perform from public.contents o where o.id = content and o.extraction = 'waiting'
-    and coalesce(o.file_id::text, md5(o.body)) = what and o.tries = end_passages.tries for update;
+  perform from public.contents o
+  where o.id = content and o.extraction = 'waiting' and o.due_at = lease for update;
   if not found then
     return false;
   end if;
@@ -83,19 +84,19 @@ begin
   return true;
 end
 $$;
-comment on function fynq.end_passages(uuid, text, int, int, int) is 'A content is read.';
+comment on function fynq.end_passages(uuid, timestamptz, int, int) is 'A content is read.';
 
 revoke all on function fynq.any_word(regconfig, text),
-  fynq.put_passages(uuid, text, int, int, jsonb), fynq.end_passages(uuid, text, int, int, int)
+  fynq.put_passages(uuid, timestamptz, int, jsonb), fynq.end_passages(uuid, timestamptz, int, int)
   from public;
 grant execute on function fynq.any_word(regconfig, text),
-  fynq.put_passages(uuid, text, int, int, jsonb), fynq.end_passages(uuid, text, int, int, int)
+  fynq.put_passages(uuid, timestamptz, int, jsonb), fynq.end_passages(uuid, timestamptz, int, int)
   to service_role;
 
 -- migrate:down
 
-drop function fynq.end_passages(uuid, text, int, int, int);
-drop function fynq.put_passages(uuid, text, int, int, jsonb);
+drop function fynq.end_passages(uuid, timestamptz, int, int);
+drop function fynq.put_passages(uuid, timestamptz, int, jsonb);
 drop function fynq.any_word(regconfig, text);
 alter policy messages_insert on public.messages
   with check (

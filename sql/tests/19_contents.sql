@@ -1,7 +1,7 @@
 -- The library: what a row must be, how its tags and what it is found by are kept, what goes with what.
 begin;
 \ir common.psql
-select plan(41);
+select plan(40);
 
 -- The configurations of languages.
 select is(fynq.text_config(l.tag), l.config::regconfig, format('%s is %s', l.tag, l.config))
@@ -63,12 +63,9 @@ select ok(c.search @@ '''#published'' & ''#tag=o''''neil\\x'' & ''#language=en''
 from public.contents c where c.id = pg_temp.id(20);
 
 -- Passages: they are the text of a pdf, follow the language, and go when there is another file.
-select ok(not fynq.put_passages(pg_temp.id(21), pg_temp.id(11)::text, c.tries, 1, '[]'),
-  'passages of another file are refused')
-from public.contents c where c.id = pg_temp.id(21);
-select ok(fynq.put_passages(pg_temp.id(21), pg_temp.id(10)::text, c.tries, 1,
+select ok(fynq.put_passages(pg_temp.id(21), c.due_at, 1,
     '[{"page": 2, "body": "Die Häuser"}]')
-  and fynq.end_passages(pg_temp.id(21), pg_temp.id(10)::text, c.tries, 1, 3),
+  and fynq.end_passages(pg_temp.id(21), c.due_at, 1, 3),
   'passages of the file are taken')
 from public.contents c where c.id = pg_temp.id(21);
 select ok(c.search @@ 'haus:D' and c.extraction = 'done' and c.pages = 3, 'a pdf is found by them')
@@ -83,10 +80,9 @@ select ok(c.extraction = 'waiting' and c.pages = 3 and c.search @@ 'haus:D' and 
   'in another language it is read again, and found as before until then')
 from public.contents c join public.content_passages p on p.content_id = c.id
 where c.id = pg_temp.id(21);
-select ok(fynq.put_passages(pg_temp.id(21), pg_temp.id(10)::text, 0, 1,
-    '[{"page": 2, "body": "Die Häuser"}]')
-  and fynq.end_passages(pg_temp.id(21), pg_temp.id(10)::text, 0, 1, 3),
-  'passages come once more');
+select ok(fynq.put_passages(pg_temp.id(21), c.due_at, 1, '[{"page": 2, "body": "Die Häuser"}]')
+  and fynq.end_passages(pg_temp.id(21), c.due_at, 1, 3), 'passages come once more')
+from public.contents c where c.id = pg_temp.id(21);
 select ok(c.search @@ 'häuser' and p.search @@ 'häuser' and not p.search @@ 'haus',
   'another language, other words')
 from public.contents c join public.content_passages p on p.content_id = c.id

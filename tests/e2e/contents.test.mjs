@@ -172,6 +172,10 @@ describe("the library", { concurrency: 4 }, () => {
     assert.deepEqual(await asked(teacher, {}), [draft.id, video.id, german.id, text.id]);
     assert.deepEqual(await asked(student, { tag: tag.toUpperCase() }), [video.id, german.id, text.id]);
     assert.deepEqual(await asked(teacher, { mine: true }), [draft.id, video.id, text.id]);
+    assert.deepEqual(await asked(teacher, { mine: true, author: teacher.id }), [draft.id, video.id, text.id]);
+    for (const query of [{}, { q: "light" }]) {
+      assert.deepEqual(await asked(teacher, { mine: true, author: other.id, ...query }), []);
+    }
     assert.deepEqual(await asked(teacher, { published: false }), [draft.id]);
     assert.deepEqual(await asked(student, { published: false }), []);
     assert.deepEqual(await asked(student, { type: "video" }), [video.id]);

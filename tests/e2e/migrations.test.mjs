@@ -311,8 +311,8 @@ test("in a project of Supabase, down and up again, and accounts go with all that
        set role service_role;
        insert into contents (id, author_id, type, title, body) values ($3, $1, 'text', 'T', 'Words');
        insert into contents (id, author_id, type, title, file_id) values ($4, $1, 'pdf', 'P', $2);
-       select fynq.put_passages($3, md5('Words'), 0, 1, '[{"page": null, "body": "Words"}]');
-       select fynq.end_passages($3, md5('Words'), 0, 1, null);
+       select fynq.put_passages($3, due_at, 1, '[{"page": null, "body": "Words"}]'),
+         fynq.end_passages($3, due_at, 1, null) from contents where id = $3;
        update contents set language = 'en' where id = $3`, [user, file, text, script]);
     const left = async () => (await project.query(
       `select (select count(*) from files)::int as files, (select count(*) from contents)::int as contents,

@@ -175,8 +175,7 @@ static const struct fynq_stmt search_contents = { "search_contents", FYNQ_AS_SER
 	"         else 180 end) as body offset 0) t"
 	" ) s on true" };
 
-/* Whose contents are asked for; absent for everyone's. Of two authors at once there are nobody's.
- */
+/* Whose contents are asked for; absent for everyone's. Two authors at once have none. */
 static struct fynq_str
 author_of(const struct fynq_req *rq, const struct list_in *in)
 {

@@ -186,8 +186,8 @@ keep(struct fynq_req *rq, const struct reading *r, struct fynq_str text, bool pa
  *	after the last COMMIT		   it is read
  *
  * A content that has another text or language by then takes none of them, and waits for its own;
- *nor does one that another reader has taken, since this one's lease had run out: the lease is the
- *fence, as its tries begin anew with each change.
+ * nor does one that another reader has taken, since this one's lease had run out: the lease is the
+ * fence, as its tries begin anew with each change.
  */
 static enum fynq_err
 read_one(struct fynq_req *rq, const struct reading *r)

@@ -50,7 +50,9 @@ static const struct fynq_stmt list_tagged = { "list_tagged", FYNQ_AS_SERVICE, FY
 /*
  * Where nothing is found, titles that merely look like what was asked for are: two letters of a
  * word that changed places must be near enough, so less is asked for than by default; but not of
- * many words, where an error weighs less and every trigram costs.
+ * many words, where an error weighs less and every trigram costs. A language in which the words are
+ * stop words takes no part: that is looked at last, as a condition beside the trigrams would lead
+ * PostgreSQL away from their index.
  */
 #define MOST_ALIKE "50"
 
@@ -137,17 +139,18 @@ static const struct fynq_stmt search_contents = { "search_contents", FYNQ_AS_SER
 	"    union all select * from mentions m where m.id not in (select h.id from heads h)) f"
 	"  left join asked a on a.config = f.config"
 	"), alike as materialized ("
-	"  select c.id, (1000 * fynq.resemblance(c.title, $8::text))::int - 1001 as rank"
+	"  select c.id, c.config,"
+	"    (1000 * fynq.resemblance(c.title, $8::text))::int - 1001 as rank"
 	"  from public.contents c"
 	"  where not exists (select from found)"
 	"    and exists (select from wanted where not strict)"
-	"    and c.config in (select a.config from asked a)"
 	"    and (select set_config('pg_trgm.word_similarity_threshold',"
 	"      case when length($8::text) > 24 then '0.6' else '0.5' end, true)) is not null"
 	"    and fynq.resembles(c.title, $8::text)"
 	"    and " ASKED_FOR " limit " MOST_ALIKE "), page as materialized ("
 	"  select a.id, a.rank, row_number() over (order by a.rank desc, a.id desc) as n"
-	"  from (select * from found union all select * from alike) a"
+	"  from (select * from found union all select k.id, k.rank from alike k"
+	"    where (select true from asked o where o.config = k.config)) a"
 	"  where $9::text is null or (a.rank, a.id)"
 	"    < (split_part($9::text, '/', 1)::int, split_part($9::text, '/', 2)::uuid)"
 	"  order by a.rank desc, a.id desc limit $10::int + 1"
